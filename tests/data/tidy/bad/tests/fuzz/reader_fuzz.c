@@ -1,0 +1,1 @@
+int LLVMFuzzerTestOneInput(const char *data, int size);

@@ -1,0 +1,1 @@
+#include "model/alpha_long.h"

@@ -1,0 +1,1 @@
+/* Grüße: 60 columns, in more bytes than that: äöüäöüäöü. */

@@ -1,0 +1,1 @@
+void *arena(void) { return malloc(4); }
