@@ -1,0 +1,189 @@
+/* ctx.h: contexts as they lie in the cache and, byte for byte, in host memory.
+ *
+ * Each part has one owner: only that unit writes it, and other units read only `s`, which changes
+ * under exclusive access alone (ctx_get with CTX_GET_EXCL). A unit touches an entry only while it,
+ * or the message that handed it over, holds a pin. So no field is written in a cycle in which
+ * another unit may read it.
+ * The transmit part `tx` belongs to whoever holds the grant of the QP: wqe_fetch until it pushes
+ * `work`, requester until it pushes `qp_done`. */
+#pragma once
+#include "model/defs.h"
+#include "model/param.h"
+
+struct ring { /* where a ring lies */
+    uint64_t pdir;      /* pvrdma: bus address of the page directory; native: bus address of slot 0 */
+    uint32_t entries;   /* power of two                                                            */
+    uint16_t stride;    /* bytes per entry                                                         */
+    uint16_t page0;     /* pvrdma: page of the directory that holds entry 0                        */
+};
+
+/* Address vector: enough to build every header up to the transport. */
+struct av {
+    uint8_t dgid[16];
+    uint8_t dmac[6];
+    uint16_t dlid;
+    uint32_t flow_label;
+    uint8_t sgid_index, hop_limit, tclass, sl;
+    uint8_t src_path_bits, is_global, pad[6];
+};
+
+struct qp_static { /* owner: command */
+    struct ring sq, rq;
+    uint64_t state_page_pdir; /* pvrdma: directory whose page 0 holds the ring indices; native: bus
+                                 address of the doorbell record                                  */
+    struct av av;
+    uint32_t qn, handle, qpn, dest_qpn, qkey, pd, send_cqn, recv_cqn, srqn;
+    uint32_t sq_psn, rq_psn, access;
+    uint16_t pkey_index, mtu_bytes;
+    uint8_t fn, type, state, format, sig_all, timeout, retry_cnt, rnr_retry, min_rnr_timer;
+    uint8_t max_rd_atomic, max_dest_rd_atomic, port, weight, has_srq, generation, max_send_sge;
+    uint8_t max_recv_sge, pad[3];
+};
+
+struct qp_tx { /* owner: holder of the grant */
+    uint32_t head;        /* index of the WQE under way or next, free running; advanced by
+                             requester when its last packet is cut                         */
+    uint32_t tail;        /* producer index last seen by wqe_fetch, free running           */
+    uint32_t psn;         /* next PSN to send                                             */
+    uint32_t sent_bytes;  /* of the message under way                                     */
+    uint32_t first_psn;   /* of the message under way                                     */
+    uint32_t skip;        /* packets of the WQE at head that the peer already has          */
+    uint32_t sge_off;     /* position in the SGE list: bytes into entry sge                */
+    uint8_t sge, started, pad[2];
+    uint64_t state_bus;   /* pvrdma: bus address of the ring-state page, 0: not looked up  */
+    uint64_t spare[2];
+};
+
+struct qp_ack { /* owner: requester */
+    uint32_t una;         /* oldest PSN not acknowledged                                  */
+    uint32_t next;        /* one past the youngest PSN ever sent                          */
+    uint32_t retire;      /* index of the oldest WQE not retired, free running            */
+    uint32_t first, last; /* list of messages in flight, index + 1 into requester's pool  */
+    uint32_t reads;       /* READ and ATOMIC in flight                                    */
+    uint32_t in_flight;   /* messages in flight                                           */
+    uint32_t rd_psn;      /* next expected PSN of the oldest READ's response              */
+    uint32_t rd_off;      /* bytes of it placed                                           */
+    uint32_t unplaced;    /* response pieces whose write has not been sent to PCIe yet     */
+    uint8_t retry, rnr_retry, error, rewind, fenced, parked, limited, pad;
+    uint64_t deadline;    /* cycle; 0: timer off                                          */
+    uint64_t state_bus;   /* copy of tx.state_bus, taken while holding the grant          */
+    uint64_t spare[2];
+};
+
+struct qp_rx { /* owner: check */
+    uint32_t epsn, msn;
+    uint32_t cur_off;      /* bytes of the message under way                               */
+    uint32_t wr_rkey, wr_len;
+    uint64_t wr_va;
+    uint8_t state;         /* 0 idle, 1 inside SEND, 2 inside WRITE                        */
+    uint8_t sge, nak_sent, error, wait_rq, since_ack, est;
+    uint32_t rd_count;
+    uint64_t spare[2];
+};
+
+struct qp_rsp { /* owner: respond */
+    uint32_t msn, ack_psn;
+    uint32_t rq_head;
+    uint8_t error, flushing, since_ack, res_first, res_count, pad[3];
+    uint64_t spare[3];
+};
+
+struct qp_rq { /* owner: wqe_fetch */
+    uint32_t head, tail; /* free running */
+    uint64_t state_bus;
+    uint64_t spare[1];
+};
+
+struct qpc {
+    struct qp_static s;
+    struct qp_tx tx;
+    struct qp_ack ack;
+    struct qp_rx rx;
+    struct qp_rsp rsp;
+    struct qp_rq rq;
+};
+
+struct cqc {
+    struct { /* owner: command */
+        struct ring ring;
+        uint64_t state_page_pdir;
+        uint32_t cqn, handle;
+        uint8_t fn, vector, format, pad[5];
+    } s;
+    struct { /* owner: complete */
+        uint32_t tail, head, arm_sn;
+        uint8_t armed, solicited, error, pad;
+    } c;
+};
+
+struct srqc {
+    struct { /* owner: command */
+        struct ring ring;
+        uint64_t state_page_pdir;
+        uint32_t srqn, handle, pd, max_wr;
+        uint8_t fn, max_sge, format, pad[5];
+    } s;
+    struct { /* owner: wqe_fetch */
+        uint32_t head, tail;
+        uint32_t limit;
+        uint32_t pad;
+    } q;
+    uint32_t limit_set; /* owner: command */
+    uint32_t limit_sn;
+};
+
+enum { QPC_BYTES = 512, CQC_BYTES = 64, SRQC_BYTES = 128 };
+_Static_assert(sizeof(struct qpc) <= QPC_BYTES, "QP context outgrew its slot in host memory");
+_Static_assert(sizeof(struct cqc) <= CQC_BYTES, "CQ context outgrew its slot");
+_Static_assert(sizeof(struct srqc) <= SRQC_BYTES, "SRQ context outgrew its slot");
+
+/* Where contexts and memory keys lie in the adapter's own bus address space (function FN_ADAPTER):
+ * tables one behind the other from CTX_BUS. number: global QP/CQ/SRQ number, or fn * 2^24 + index
+ * of a memory key. */
+#define CTX_BUS 0x1000000000ULL
+enum { MPT_BYTES = 64, CTX_MPT = CTX_SRQ + 1 };
+
+static inline uint64_t ctx_bus(const struct hca_param *p, unsigned kind, uint32_t fn, uint32_t index)
+{
+    const uint64_t f = p->hca_fn_max;
+    uint64_t at = CTX_BUS;
+
+    if (kind == CTX_QP) {
+        return at + (fn * p->hca_qp_max + index) * QPC_BYTES;
+    }
+    at += f * p->hca_qp_max * QPC_BYTES;
+    if (kind == CTX_CQ) {
+        return at + (fn * p->hca_cq_max + index) * CQC_BYTES;
+    }
+    at += f * p->hca_cq_max * CQC_BYTES;
+    if (kind == CTX_SRQ) {
+        return at + (fn * p->hca_srq_max + index) * SRQC_BYTES;
+    }
+    at += f * p->hca_srq_max * SRQC_BYTES;
+    return at + (fn * p->hca_mr_max + index) * MPT_BYTES;
+}
+
+/* Bytes of all tables: what the hypervisor maps for the adapter from CTX_BUS on. */
+static inline uint64_t ctx_bus_bytes(const struct hca_param *p)
+{
+    return ctx_bus(p, CTX_MPT, (uint32_t)p->hca_fn_max, 0) - CTX_BUS;
+}
+
+/* Parsed, validated copy of a work request: what wqe_fetch hands on. */
+struct sge {
+    uint64_t addr;
+    uint32_t len, lkey;
+};
+struct wqe {
+    uint64_t wr_id, raddr, op1, op2; /* op1: swap or add, op2: compare                    */
+    uint64_t fr_pdir;                /* FAST_REG: bus address of the page directory       */
+    uint32_t rkey, imm;              /* imm: big-endian bytes as they lie in the WQE      */
+    uint32_t len;                    /* sum of the SGEs, <= 2^31                          */
+    uint32_t raw;                    /* store offset of inline data                       */
+    uint32_t remote_qpn, qkey;       /* UD                                                */
+    uint32_t access, pages;          /* FAST_REG                                          */
+    uint8_t opcode, flags, nsge, format;
+    uint8_t page_shift, pad[3];
+    struct av av;                    /* UD                                                */
+    struct sge sge[SGE_MAX];
+};

@@ -1,0 +1,264 @@
+#include "model/hca_i.h"
+#include "model/packet/headers.h"
+
+/* Both tables list the units and wires of both sides; only rows of this side count here. */
+#define UNIT(name, side, rtl, doc) UNIT_##side(name)
+#define UNIT_host(name)
+#define WIRE(name, msg, side, from, to, depth) WIRE_##side(name, msg, from, to, depth)
+#define BACK(name, msg, side, from, to, depth) WIRE_##side(name, msg, from, to, depth)
+#define WIRE_host(name, msg, from, to, depth)
+
+enum { RX_SLOT_BYTES_MIN = 256, SLOTS_MAX = 0xfff0 };
+
+static uint32_t least(uint64_t a, uint64_t b)
+{
+    return (uint32_t)(a < b ? a : b);
+}
+
+static void open_pool(struct hca *h, struct pool *p, uint32_t n, uint8_t taker)
+{
+    uint16_t *const stack = arena_take(&h->y.arena, n * sizeof *stack);
+    uint64_t *const in_use = arena_take(&h->y.arena, (n + 63) / 64 * sizeof *in_use);
+
+    if (stack != NULL && in_use != NULL) {
+        pool_init(p, n, taker, stack, in_use);
+    }
+}
+
+/* Packet and WQE regions of the beat store; private regions of units follow in their open. */
+static void open_store(struct hca *h)
+{
+    const struct hca_param *const p = &h->y.p;
+    struct opening o = {.store = &h->store};
+    struct store *const s = &h->store;
+    const uint32_t tx = least(p->hca_tx_buffer_packets, SLOTS_MAX);
+    const uint32_t rx = least(p->hca_rx_buffer_bytes / RX_SLOT_BYTES_MIN + h->net_in.ctl.depth,
+                              SLOTS_MAX);
+    const uint32_t records = 64 + tx;
+
+    s->slot_bytes = (uint32_t)((PKT_HEADROOM + p->port_mtu_bytes + PKT_TAILROOM + 63) / 64 * 64);
+    s->pcie_out_bytes = p->sim_train_tlps_max > 1 ? PAGE_BYTES : (uint32_t)p->pcie_mps_bytes;
+    s->tx = store_take(&o, tx * s->slot_bytes);
+    s->rx = store_take(&o, rx * s->slot_bytes);
+    s->net_out = store_take(&o, (h->net_out.ctl.mask + 1) * s->slot_bytes);
+    s->pcie_out = store_take(&o, (h->pcie_out.ctl.mask + 1) * s->pcie_out_bytes);
+    s->wqe_raw = store_take(&o, records * WQE_RAW_MAX);
+    s->ack = store_take(&o, ACK_SLOTS * ACK_SLOT_BYTES);
+    open_pool(h, &s->ack_pool, ACK_SLOTS, U_packet_build);
+    open_pool(h, &s->tx_pool, tx, U_dma_read);
+    open_pool(h, &s->rx_pool, rx, EDGE);
+    open_pool(h, &s->wqe_pool, records, U_wqe_fetch);
+    open_pool(h, &s->rwqe_pool, records, U_wqe_fetch);
+    s->wqe = arena_take(&h->y.arena, records * sizeof *s->wqe);
+    s->rwqe = arena_take(&h->y.arena, records * sizeof *s->rwqe);
+}
+
+static void open_wires(struct hca *h)
+{
+#define WIRE_hca(name, msg, from, to, depth)                                                 \
+    h->name.slot = system_wire(&h->y, W_##name, &h->name.ctl, sizeof *h->name.slot, (depth), \
+                               U_##from, U_##to);                                            \
+    h->u_##from.name = &h->name;                                                             \
+    h->u_##to.name = &h->name;
+#include "model/spec/wire.def"
+#undef WIRE_hca
+}
+
+static void open_units(struct hca *h)
+{
+    struct opening o = {.a = &h->y.arena, .p = &h->y.p, .store = &h->store, .ctx = &h->ctx};
+
+#define UNIT_hca(name)            \
+    h->y.units |= 1ULL << U_##name; \
+    name##_open(&h->u_##name, &o);
+#include "model/spec/unit.def"
+#undef UNIT_hca
+    h->store.base = arena_take(&h->y.arena, h->store.bytes);
+}
+
+enum hca_status hca_open(const struct hca_param *p, hca **out, const char **why)
+{
+    struct arena a;
+
+    *out = NULL;
+    arena_open(&a);
+    struct hca *const h = a.base == NULL ? NULL : arena_take(&a, sizeof *h);
+    if (h == NULL) {
+        *why = "no address space for an adapter";
+        return HCA_NOMEM;
+    }
+    h->y.arena = a;
+    system_open(&h->y, p);
+    h->y.t.ctx = &h->ctx;
+    h->y.t.store = &h->store;
+    open_wires(h);
+    open_store(h);
+    open_units(h);
+    h->y.only = h->y.units;
+    if (h->y.arena.used > h->y.arena.size) {
+        *why = "the configured adapter does not fit into the address space";
+        hca_close(h);
+        return HCA_NOMEM;
+    }
+    *out = h;
+    return HCA_OK;
+}
+
+void hca_close(hca *h)
+{
+    if (h != NULL) {
+        struct arena a = h->y.arena; /* the handle lies inside it */
+        arena_close(&a);
+    }
+}
+
+struct act hca_tick(void *handle, uint32_t unit, const struct tick *t)
+{
+    struct hca *const h = handle;
+
+    switch (unit) {
+#define UNIT_hca(name) \
+    case U_##name:     \
+        return name##_tick(&h->u_##name, t);
+#include "model/spec/unit.def"
+#undef UNIT_hca
+    default:
+        hca_assert(0 && "unit of the other side");
+        return IDLE;
+    }
+}
+
+uint64_t hca_unit_state(const void *handle, uint32_t unit)
+{
+    const struct hca *const h = handle;
+
+    switch (unit) {
+#define UNIT_hca(name) \
+    case U_##name:     \
+        return hash_words(unit, 0, &h->u_##name.s, sizeof h->u_##name.s);
+#include "model/spec/unit.def"
+#undef UNIT_hca
+    default:
+        return 0;
+    }
+}
+
+uint64_t hca_run(hca *h, uint64_t until_ps)
+{
+    return system_ps(&h->y, system_run(&h->y, h, hca_tick, hca_unit_state,
+                                       system_cycle(&h->y, until_ps)));
+}
+
+/* Wire and hashed bytes of each port, in the order of enum hca_port. */
+static const struct {
+    uint16_t wire, hard;
+} ports[] = {
+    [HCA_MMIO_IN] = {W_mmio_in, MSG_BYTES_mmio_req},
+    [HCA_DMA_IN] = {W_pcie_in, MSG_BYTES_tlp},
+    [HCA_FC_IN] = {W_fc_in, MSG_BYTES_credit},
+    [HCA_NET_IN] = {W_net_in, MSG_BYTES_frame},
+    [HCA_BENCH_IN] = {W_bench_in, MSG_BYTES_bench_op},
+    [HCA_MMIO_OUT] = {W_mmio_out, MSG_BYTES_mmio_rsp},
+    [HCA_DMA_OUT] = {W_pcie_out, MSG_BYTES_tlp},
+    [HCA_NET_OUT] = {W_net_out, MSG_BYTES_frame},
+    [HCA_BENCH_OUT] = {W_bench_out, MSG_BYTES_bench_res},
+};
+
+bool hca_push(hca *h, enum hca_port port, uint64_t at_ps, const void *msg, const void *bytes)
+{
+    uint32_t slot;
+
+    if (port != HCA_NET_IN) {
+        return system_push(&h->y, ports[port].wire, at_ps, msg, ports[port].hard, &slot);
+    }
+    struct frame f = *(const struct frame *)msg;
+    hca_assert(f.len <= h->store.slot_bytes);
+    if (!pool_ready(&h->store.rx_pool, h->y.k.now) || !fifo_ready(&h->net_in.ctl, h->y.k.now)) {
+        return false;
+    }
+    f.slot = pool_take(&h->store.rx_pool, &h->y.k);
+    f.off = h->store.rx + f.slot * h->store.slot_bytes;
+    if (bytes != NULL) {
+        memcpy(store_at(&h->store, f.off), bytes, f.len);
+    }
+    return system_push(&h->y, W_net_in, at_ps, &f, ports[port].hard, &slot);
+}
+
+bool hca_pop(hca *h, enum hca_port port, uint64_t *at_ps, void *msg, const uint8_t **bytes)
+{
+    uint32_t slot;
+
+    if (!system_pop(&h->y, ports[port].wire, at_ps, msg, ports[port].hard, &slot)) {
+        return false;
+    }
+    if (bytes != NULL) {
+        const struct store *const s = &h->store;
+        *bytes = port == HCA_NET_OUT   ? store_at(s, ((const struct frame *)msg)->off)
+                 : port == HCA_DMA_OUT ? store_at(s, s->pcie_out + slot * s->pcie_out_bytes)
+                                       : NULL;
+    }
+    return true;
+}
+
+uint8_t *hca_dma_place(hca *h, uint32_t data)
+{
+    hca_assert(data < h->store.bytes);
+    return store_at(&h->store, data);
+}
+
+void hca_set_mode(hca *h, unsigned mode)
+{
+    h->y.mode = mode;
+}
+
+void hca_set_trace(hca *h, uint64_t mask)
+{
+    h->y.trace.mask = mask;
+}
+
+uint64_t hca_now(const hca *h)
+{
+    return system_ps(&h->y, h->y.k.now + 1);
+}
+
+uint64_t hca_ps(const hca *h, uint64_t cycle)
+{
+    return system_ps(&h->y, cycle);
+}
+
+uint64_t hca_wake(const hca *h)
+{
+    const uint64_t next = kern_next(&h->y.k);
+
+    return next == HCA_NEVER ? HCA_NEVER : system_ps(&h->y, next);
+}
+
+bool hca_event(hca *h, struct trace_rec *out)
+{
+    return system_event(&h->y, out);
+}
+
+const struct hca_stat *hca_stats(const hca *h)
+{
+    return &h->y.s;
+}
+
+struct wire_figures hca_wire_figures(const hca *h, unsigned wire)
+{
+    return system_figures(&h->y, wire);
+}
+
+uint64_t hca_hash(const hca *h)
+{
+    return system_hash(&h->y);
+}
+
+struct kern_figures hca_kern_figures(const hca *h)
+{
+    return (struct kern_figures){h->y.k.cycles, h->y.k.activations, h->y.k.moves};
+}
+
+size_t hca_memory(const hca *h)
+{
+    return h->y.arena.used;
+}

@@ -1,0 +1,237 @@
+#include "model/host_i.h"
+
+#define UNIT(name, side, rtl, doc) UNIT_##side(name)
+#define UNIT_hca(name)
+#define WIRE(name, msg, side, from, to, depth) WIRE_##side(name, msg, from, to, depth)
+#define BACK(name, msg, side, from, to, depth) WIRE_##side(name, msg, from, to, depth)
+#define WIRE_hca(name, msg, from, to, depth)
+
+static void open_wires(struct host *h)
+{
+#define WIRE_host(name, msg, from, to, depth)                                                \
+    h->name.slot = system_wire(&h->y, W_##name, &h->name.ctl, sizeof *h->name.slot, (depth), \
+                               U_##from, U_##to);                                            \
+    h->u_##from.name = &h->name;                                                             \
+    h->u_##to.name = &h->name;
+#include "model/spec/wire.def"
+#undef WIRE_host
+}
+
+/* Posted bytes: one buffer per TLP that can lie in the wires between root port and memory. */
+static void open_store(struct host *h)
+{
+    const struct hca_param *const p = &h->y.p;
+    struct opening o = {.store = &h->store};
+    struct store *const s = &h->store;
+    const uint32_t n = h->up_tlp.ctl.depth + h->io_req.ctl.depth + h->mem_io.ctl.depth +
+                       (uint32_t)p->iommu_pending_entries + 64;
+    uint16_t *const stack = arena_take(&h->y.arena, n * sizeof *stack);
+    uint64_t *const in_use = arena_take(&h->y.arena, (n + 63) / 64 * sizeof *in_use);
+
+    s->slot_bytes = p->sim_train_tlps_max > 1 ? PAGE_BYTES : (uint32_t)p->pcie_mps_bytes;
+    s->rx = store_take(&o, n * s->slot_bytes);
+    if (stack != NULL && in_use != NULL) {
+        pool_init(&s->rx_pool, n, EDGE, stack, in_use);
+    }
+}
+
+static void open_units(struct host *h)
+{
+    struct opening o = {.a = &h->y.arena, .p = &h->y.p, .store = &h->store};
+
+#define UNIT_host(name)             \
+    h->y.units |= 1ULL << U_##name; \
+    name##_open(&h->u_##name, &o);
+#include "model/spec/unit.def"
+#undef UNIT_host
+    h->store.base = arena_take(&h->y.arena, h->store.bytes);
+}
+
+enum hca_status host_open(const struct hca_param *p, host **out, const char **why)
+{
+    struct arena a;
+
+    *out = NULL;
+    arena_open(&a);
+    struct host *const h = a.base == NULL ? NULL : arena_take(&a, sizeof *h);
+    if (h == NULL) {
+        *why = "no address space for a host";
+        return HCA_NOMEM;
+    }
+    h->y.arena = a;
+    system_open(&h->y, p);
+    h->y.t.store = &h->store;
+    h->y.t.mem = &h->mem;
+    open_wires(h);
+    open_store(h);
+    open_units(h);
+    h->y.only = h->y.units;
+    if (!host_mem_open(&h->mem, p) || h->y.arena.used > h->y.arena.size) {
+        *why = "the configured host memory does not fit into the address space";
+        host_close(h);
+        return HCA_NOMEM;
+    }
+    system_stop_on(&h->y, W_cpu_rd);
+    system_stop_on(&h->y, W_seen);
+    system_stop_on(&h->y, W_irq);
+    *out = h;
+    return HCA_OK;
+}
+
+void host_close(host *h)
+{
+    if (h != NULL) {
+        struct arena a = h->y.arena; /* the handle lies inside it */
+        host_mem_close(&h->mem);
+        arena_close(&a);
+    }
+}
+
+struct act host_tick(void *handle, uint32_t unit, const struct tick *t)
+{
+    struct host *const h = handle;
+
+    switch (unit) {
+#define UNIT_host(name) \
+    case U_##name:      \
+        return name##_tick(&h->u_##name, t);
+#include "model/spec/unit.def"
+#undef UNIT_host
+    default:
+        hca_assert(0 && "unit of the other side");
+        return IDLE;
+    }
+}
+
+uint64_t host_unit_state(const void *handle, uint32_t unit)
+{
+    const struct host *const h = handle;
+
+    switch (unit) {
+#define UNIT_host(name) \
+    case U_##name:      \
+        return hash_words(unit, 0, &h->u_##name.s, sizeof h->u_##name.s);
+#include "model/spec/unit.def"
+#undef UNIT_host
+    default:
+        return 0;
+    }
+}
+
+uint64_t host_run(host *h, uint64_t until_ps)
+{
+    return system_ps(&h->y, system_run(&h->y, h, host_tick, host_unit_state,
+                                       system_cycle(&h->y, until_ps)));
+}
+
+/* Wire and hashed bytes of each port, in the order of enum host_port. */
+static const struct {
+    uint16_t wire, hard;
+} ports[] = {
+    [HOST_MMIO_IN] = {W_cpu_mmio, MSG_BYTES_mmio_req},
+    [HOST_UP_TLP_IN] = {W_up_tlp, MSG_BYTES_tlp},
+    [HOST_UP_MMIO_IN] = {W_up_mmio, MSG_BYTES_mmio_rsp},
+    [HOST_MMIO_OUT] = {W_cpu_rd, MSG_BYTES_mmio_rsp},
+    [HOST_DN_MMIO_OUT] = {W_dn_mmio, MSG_BYTES_mmio_req},
+    [HOST_DN_TLP_OUT] = {W_dn_tlp, MSG_BYTES_tlp},
+    [HOST_FC_OUT] = {W_fc_out, MSG_BYTES_credit},
+    [HOST_SEEN_OUT] = {W_seen, MSG_BYTES_seen},
+    [HOST_IRQ_OUT] = {W_irq, MSG_BYTES_irq},
+};
+
+bool host_push(host *h, enum host_port port, uint64_t at_ps, const void *msg, const void *bytes)
+{
+    uint32_t slot;
+
+    if (port != HOST_UP_TLP_IN || bytes == NULL) {
+        return system_push(&h->y, ports[port].wire, at_ps, msg, ports[port].hard, &slot);
+    }
+    struct tlp m = *(const struct tlp *)msg;
+    hca_assert(m.len <= h->store.slot_bytes);
+    if (!pool_ready(&h->store.rx_pool, h->y.k.now) || !fifo_ready(&h->up_tlp.ctl, h->y.k.now)) {
+        return false;
+    }
+    m.data = h->store.rx + pool_take(&h->store.rx_pool, &h->y.k) * h->store.slot_bytes;
+    memcpy(store_at(&h->store, m.data), bytes, m.len);
+    return system_push(&h->y, W_up_tlp, at_ps, &m, ports[port].hard, &slot);
+}
+
+bool host_pop(host *h, enum host_port port, uint64_t *at_ps, void *msg)
+{
+    uint32_t slot;
+
+    return system_pop(&h->y, ports[port].wire, at_ps, msg, ports[port].hard, &slot);
+}
+
+void host_attach(host *h, unsigned i, uint8_t *store_base)
+{
+    hca_assert(i < HOST_HCAS_MAX);
+    h->mem.sink[i] = store_base;
+}
+
+void host_set_mode(host *h, unsigned mode)
+{
+    h->y.mode = mode;
+}
+
+void host_set_trace(host *h, uint64_t mask)
+{
+    h->y.trace.mask = mask;
+}
+
+uint64_t host_now(const host *h)
+{
+    return system_ps(&h->y, h->y.k.now + 1);
+}
+
+uint64_t host_ps(const host *h, uint64_t cycle)
+{
+    return system_ps(&h->y, cycle);
+}
+
+uint64_t host_wake(const host *h)
+{
+    const uint64_t next = kern_next(&h->y.k);
+
+    return next == HCA_NEVER ? HCA_NEVER : system_ps(&h->y, next);
+}
+
+bool host_event(host *h, struct trace_rec *out)
+{
+    return system_event(&h->y, out);
+}
+
+const struct hca_stat *host_stats(const host *h)
+{
+    return &h->y.s;
+}
+
+struct wire_figures host_wire_figures(const host *h, unsigned wire)
+{
+    return system_figures(&h->y, wire);
+}
+
+struct kern_figures host_kern_figures(const host *h)
+{
+    return (struct kern_figures){h->y.k.cycles, h->y.k.activations, h->y.k.moves};
+}
+
+uint64_t host_hash(const host *h)
+{
+    return system_hash(&h->y);
+}
+
+size_t host_memory(const host *h)
+{
+    return h->y.arena.used;
+}
+
+void *host_mem(host *h, uint64_t phys, uint64_t len)
+{
+    return host_mem_at(&h->mem, phys, len);
+}
+
+uint64_t host_hyp_bytes(const host *h)
+{
+    return h->mem.hyp_bytes;
+}

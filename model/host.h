@@ -1,0 +1,72 @@
+/* host.h: one host without its adapters, public API: root ports, VT-d, memory. Its cores are the
+ * caller: they write memory directly and push MMIO. See hca.h for the rules that both share.
+ *
+ * Physical address map (decisions 9): MSI window at 0xFEE00000; hypervisor area (VT-d tables,
+ * invalidation queue, adapter contexts) from 4 GiB; RAM of VM v from (v + 1) << 38. */
+#pragma once
+#include "model/hca.h"
+
+typedef struct host host;
+
+enum host_port {
+    HOST_MMIO_IN,     /* struct mmio_req  a core's access to a BAR                             */
+    HOST_UP_TLP_IN,   /* struct tlp       what an adapter sent; bytes of a write with it       */
+    HOST_UP_MMIO_IN,  /* struct mmio_rsp  an adapter's answer to an MMIO read                  */
+    HOST_MMIO_OUT,    /* struct mmio_rsp  the same, at the core                                */
+    HOST_DN_MMIO_OUT, /* struct mmio_req  on its way to an adapter                             */
+    HOST_DN_TLP_OUT,  /* struct tlp       completion; its bytes are in the adapter already     */
+    HOST_FC_OUT,      /* struct credit    for the adapter                                      */
+    HOST_SEEN_OUT,    /* struct seen      a write of a watched class became visible            */
+    HOST_IRQ_OUT      /* struct irq       an MSI reached the cores                             */
+};
+
+enum { HOST_HYP_BASE_GIB = 4, HOST_VM_SHIFT = 38 };
+
+enum hca_status host_open(const struct hca_param *p, host **out, const char **why);
+void host_close(host *h);
+void host_set_mode(host *h, unsigned mode);
+void host_set_trace(host *h, uint64_t mask);
+
+/* Where the beat store of adapter i is: read completions are written there. */
+void host_attach(host *h, unsigned i, uint8_t *store_base);
+
+/* As hca_push, hca_pop, hca_run ...; a run also ends right after a cycle in which HOST_MMIO_OUT,
+ * HOST_SEEN_OUT or HOST_IRQ_OUT got an entry, so that a core can react in time. */
+bool host_push(host *h, enum host_port port, uint64_t at_ps, const void *msg, const void *bytes);
+bool host_pop(host *h, enum host_port port, uint64_t *at_ps, void *msg);
+uint64_t host_run(host *h, uint64_t until_ps);
+uint64_t host_now(const host *h);
+uint64_t host_wake(const host *h);
+bool host_event(host *h, struct trace_rec *out);
+uint64_t host_ps(const host *h, uint64_t cycle);
+const struct hca_stat *host_stats(const host *h);
+struct wire_figures host_wire_figures(const host *h, unsigned wire);
+struct kern_figures host_kern_figures(const host *h);
+uint64_t host_hash(const host *h);
+size_t host_save(const host *h, void *buf, size_t size);
+enum hca_status host_load(host *h, const void *buf, size_t size);
+size_t host_memory(const host *h); /* bytes of simulator memory beside simulated RAM */
+
+/* --- memory as the cores see it; takes effect at host_now -------------------------------------- */
+
+/* Pointer to [phys, phys + len), which may not cross the end of its region; NULL: no memory there.
+ * Regions: the hypervisor area and the RAM of each VM. */
+void *host_mem(host *h, uint64_t phys, uint64_t len);
+uint64_t host_hyp_bytes(const host *h);
+
+/* VT-d set-up and change, as a driver would do it: entries are written into the tables in simulated
+ * memory in their real format. rid: requester id (bus << 8 | devfn).
+ * host_map: maps [iova, iova + len) to phys with rights (1 read, 2 write) in the domain of rid,
+ * with pages of page_bytes (4 KiB, 2 MiB, 1 GiB); addresses and len are multiples of it. The first
+ * map of a rid makes its context entry; host_same_domain lets rid share the tables of other.
+ * False: table memory is exhausted. */
+bool host_map(host *h, uint16_t rid, uint64_t iova, uint64_t phys, uint64_t len, unsigned rights,
+              uint64_t page_bytes);
+bool host_unmap(host *h, uint16_t rid, uint64_t iova, uint64_t len);
+bool host_same_domain(host *h, uint16_t rid, uint16_t other);
+
+/* Queues an invalidation descriptor (128 bits, VT-d format) and moves the tail; false: queue full. */
+bool host_invalidate(host *h, const uint64_t descriptor[2]);
+
+/* Oldest unread fault record (128 bits, VT-d format); false: none. Clears it. */
+bool host_fault(host *h, uint64_t record[2]);

@@ -1,0 +1,54 @@
+#define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include "model/host_mem.h"
+
+#include "model/host.h"
+
+#include <sys/mman.h>
+
+static const uint64_t hyp_base = (uint64_t)HOST_HYP_BASE_GIB << 30;
+enum { HYP_GIB = 8 };
+
+bool host_mem_open(struct host_mem *m, const struct hca_param *p)
+{
+    *m = (struct host_mem){.hyp_bytes = (uint64_t)HYP_GIB << 30, .vm_bytes = p->host_mem_bytes,
+                           .vms = p->host_vms};
+    void *const b = mmap(NULL, m->hyp_bytes + m->vms * m->vm_bytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    m->block = b == MAP_FAILED ? NULL : b;
+    return m->block != NULL;
+}
+
+void host_mem_close(struct host_mem *m)
+{
+    if (m->block != NULL) {
+        munmap(m->block, m->hyp_bytes + m->vms * m->vm_bytes);
+        m->block = NULL;
+    }
+}
+
+uint8_t *host_mem_at(const struct host_mem *m, uint64_t phys, uint64_t len)
+{
+    const uint64_t vm = phys >> HOST_VM_SHIFT;
+
+    if (vm == 0) {
+        const uint64_t off = phys - hyp_base;
+        return phys < hyp_base || off > m->hyp_bytes || len > m->hyp_bytes - off ? NULL
+                                                                                 : m->block + off;
+    }
+    const uint64_t off = phys - (vm << HOST_VM_SHIFT);
+    if (vm > m->vms || off > m->vm_bytes || len > m->vm_bytes - off) {
+        return NULL;
+    }
+    return m->block + m->hyp_bytes + (vm - 1) * m->vm_bytes + off;
+}
+
+uint64_t host_mem_take(struct host_mem *m, uint64_t bytes)
+{
+    const uint64_t at = m->hyp_next, whole = (bytes + 4095) / 4096 * 4096;
+
+    if (bytes > m->hyp_bytes || at > m->hyp_bytes - whole) {
+        return 0;
+    }
+    m->hyp_next += whole;
+    return hyp_base + at;
+}

@@ -1,0 +1,28 @@
+/* host_mem.h: simulated physical memory; address space is reserved, pages come when touched. */
+#pragma once
+#include "model/param.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HOST_HCAS_MAX = 8, HOST_VMS_MAX = 256 };
+
+struct host_mem {
+    uint8_t *block; /* one reservation: hypervisor area, then each VM's RAM */
+    uint64_t hyp_bytes, vm_bytes, vms;
+    uint8_t *sink[HOST_HCAS_MAX]; /* beat store of each adapter */
+    uint64_t hyp_next;            /* bump allocator of the hypervisor area, bytes used */
+    uint64_t root_table;          /* VT-d: physical address, 0: none yet               */
+    uint16_t domains;             /* domain ids given out                              */
+};
+
+/* Reserves the memory of p; false: no address space. */
+bool host_mem_open(struct host_mem *m, const struct hca_param *p);
+void host_mem_close(struct host_mem *m);
+
+/* Pointer to [phys, phys + len) when it lies inside one region, else NULL. */
+uint8_t *host_mem_at(const struct host_mem *m, uint64_t phys, uint64_t len);
+
+/* bytes of the hypervisor area, zeroed, 4 KiB aligned: physical address, 0 when exhausted. */
+uint64_t host_mem_take(struct host_mem *m, uint64_t bytes);

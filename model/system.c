@@ -1,0 +1,252 @@
+#include "model/system.h"
+
+#include <stdio.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "host structures are little-endian and used in place (decisions 9)");
+
+__extension__ typedef unsigned __int128 u128;
+
+enum { ROOM_PER_CYCLE = 2 }; /* an OUT wire with less room than this ends a run */
+
+void system_open(struct system *y, const struct hca_param *p)
+{
+    kern_init(&y->k);
+    y->p = *p;
+    y->trace.ring = arena_take(&y->arena, TRACE_RING * sizeof *y->trace.ring);
+    y->t = (struct tick){.k = &y->k, .p = &y->p, .s = &y->s, .trace = &y->trace};
+    y->shuffle = 0x9e3779b97f4a7c15ULL;
+}
+
+void *system_wire(struct system *y, uint32_t id, struct fifo *f, uint32_t stride, uint32_t depth,
+                  uint8_t from, uint8_t to)
+{
+    uint32_t slots = 2;
+
+    while (slots < depth) {
+        slots *= 2;
+    }
+    *f = (struct fifo){.depth = depth, .mask = slots - 1, .head_at = HCA_NEVER,
+                       .from = from, .to = to, .id = (uint8_t)id};
+    y->wire[id] = (struct wire_ref){f, arena_take(&y->arena, (size_t)slots * stride), stride};
+    if (to == EDGE) {
+        hca_assert(y->outs < OUTS_MAX);
+        y->out[y->outs++] = (uint16_t)id;
+    }
+    return y->wire[id].slots;
+}
+
+uint64_t system_ps(const struct system *y, uint64_t cycle)
+{
+    if (1000000000 % y->p.core_clock_khz == 0) {
+        return cycle * (1000000000 / y->p.core_clock_khz);
+    }
+    return (uint64_t)((u128)cycle * 1000000000 / y->p.core_clock_khz);
+}
+
+uint64_t system_cycle(const struct system *y, uint64_t ps)
+{
+    if (1000000000 % y->p.core_clock_khz == 0) {
+        const uint64_t per = 1000000000 / y->p.core_clock_khz;
+        return ps / per + (ps % per != 0);
+    }
+    return (uint64_t)(((u128)ps * y->p.core_clock_khz + 999999999) / 1000000000);
+}
+
+/* A wake that lay beyond the wheel may have hidden a later one of the same unit: announce the
+ * oldest entries of its inputs again. */
+static void rewake_inputs(struct system *y, uint64_t far)
+{
+    for (uint32_t w = 0; w < WIRES; w++) {
+        const struct fifo *const f = y->wire[w].ctl;
+        if (f != NULL && f->to != EDGE && (far >> f->to & 1) != 0 && f->head != f->tail) {
+            kern_wake(&y->k, f->to, f->head_at);
+        }
+    }
+}
+
+static uint32_t pick(struct system *y, uint64_t set)
+{
+    if ((y->mode & HCA_MODE_REVERSE) != 0) {
+        return 63 - (uint32_t)__builtin_clzll(set);
+    }
+    if ((y->mode & HCA_MODE_SHUFFLE) != 0) {
+        y->shuffle = y->shuffle * 6364136223846793005ULL + 1442695040888963407ULL;
+        for (uint64_t n = y->shuffle >> 33; n % (uint64_t)__builtin_popcountll(set) != 0; n--) {
+            set &= set - 1;
+        }
+    }
+    return (uint32_t)__builtin_ctzll(set);
+}
+
+static void unit_moved(struct system *y, uint32_t unit, struct act a)
+{
+    y->k.moves += a.moved;
+    if (a.wake == HCA_NEVER) {
+        return;
+    }
+    hca_assert(a.moved || a.wake > y->k.now); /* "at once" without a move hides a later timer */
+    kern_wake(&y->k, unit, a.wake);
+}
+
+static void check_asleep(struct system *y, uint32_t unit, struct act a)
+{
+    if (a.moved) {
+        fprintf(stderr, "cycle %llu: %s moved, but nothing had woken it\n",
+                (unsigned long long)y->k.now, meta_units[unit].name);
+        hca_assert(0 && "late wake");
+    }
+}
+
+static void run_cycle(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
+                      uint64_t now)
+{
+    uint64_t far;
+    uint64_t set = kern_due(&y->k, now, &far) & y->only;
+    const bool check = (y->mode & HCA_MODE_CHECK) != 0;
+    const uint64_t asleep = check ? y->only & ~set : 0;
+
+    y->k.now = now;
+    y->t.now = now;
+    y->k.cycles++;
+    if (__builtin_expect(far != 0, 0)) {
+        rewake_inputs(y, far);
+    }
+    if ((y->mode & (HCA_MODE_ALL | HCA_MODE_CHECK)) != 0) {
+        set = y->only;
+    }
+    while (set != 0) {
+        const uint32_t unit = y->mode == 0 ? (uint32_t)__builtin_ctzll(set) : pick(y, set);
+        set &= ~(1ULL << unit);
+        const uint64_t before = check ? state(handle, unit) : 0;
+        const struct act a = tick(handle, unit, &y->t);
+        y->k.activations++;
+        if (check) {
+            hca_assert(a.moved || state(handle, unit) == before); /* moved, but did not say so */
+            if ((asleep >> unit & 1) != 0) {
+                check_asleep(y, unit, a);
+            }
+        }
+        unit_moved(y, unit, a);
+    }
+}
+
+void system_stop_on(struct system *y, uint32_t wire)
+{
+    for (uint32_t i = 0; i < y->outs; i++) {
+        y->stop |= (uint32_t)(y->out[i] == wire) << i;
+    }
+}
+
+/* True when something outside must be emptied before another cycle may run. */
+static bool must_drain(const struct system *y)
+{
+    for (uint32_t i = 0; i < y->outs; i++) {
+        const struct fifo *const f = y->wire[y->out[i]].ctl;
+        if (f->tail - f->head + ROOM_PER_CYCLE > f->depth ||
+            ((y->stop >> i & 1) != 0 && f->tail != f->head)) {
+            return true;
+        }
+    }
+    return trace_near_full(&y->trace);
+}
+
+uint64_t system_run(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
+                    uint64_t until)
+{
+    const bool every = (y->mode & (HCA_MODE_NOSKIP | HCA_MODE_CHECK)) != 0;
+
+    for (;;) {
+        const uint64_t now = every ? y->k.now + 1 : kern_next(&y->k);
+        if (now >= until) {
+            break;
+        }
+        if (must_drain(y)) {
+            return y->k.now + 1;
+        }
+        run_cycle(y, handle, tick, state, now);
+    }
+    if (until > 0 && y->k.now < until - 1) {
+        y->k.now = until - 1;
+    }
+    return y->k.now + 1;
+}
+
+bool system_push(struct system *y, uint32_t wire, uint64_t at_ps, const void *msg, size_t bytes,
+                 uint32_t *slot)
+{
+    const struct wire_ref *const w = &y->wire[wire];
+    const uint64_t at = system_cycle(y, at_ps);
+
+    hca_assert(at > y->k.now);
+    if (!fifo_ready(w->ctl, y->k.now)) {
+        return false;
+    }
+    *slot = fifo_push(w->ctl, &y->k, at - y->k.now - 1);
+    uint8_t *const entry = w->slots + (size_t)*slot * w->stride;
+    memcpy(entry, msg, w->stride);
+    memcpy(entry, &w->ctl->last_at, sizeof w->ctl->last_at);
+    w->ctl->hash = hash_words(w->ctl->hash, w->ctl->last_at, entry + sizeof w->ctl->last_at, bytes);
+    return true;
+}
+
+bool system_pop(struct system *y, uint32_t wire, uint64_t *at_ps, void *msg, size_t bytes,
+                uint32_t *slot)
+{
+    const struct wire_ref *const w = &y->wire[wire];
+    struct fifo *const f = w->ctl;
+
+    (void)bytes;
+    if (f->head == f->tail) {
+        return false;
+    }
+    *slot = f->head & f->mask;
+    const uint8_t *const entry = w->slots + (size_t)*slot * w->stride;
+    memcpy(msg, entry, w->stride);
+    *at_ps = system_ps(y, f->head_at);
+    f->head++;
+    f->head_at = HCA_NEVER;
+    if (f->head != f->tail) {
+        memcpy(&f->head_at, w->slots + (size_t)(f->head & f->mask) * w->stride, sizeof f->head_at);
+    }
+    return true;
+}
+
+bool system_event(struct system *y, struct trace_rec *out)
+{
+    if (y->trace.head == y->trace.tail) {
+        return false;
+    }
+    *out = y->trace.ring[y->trace.head++ % TRACE_RING];
+    return true;
+}
+
+uint64_t system_hash(const struct system *y)
+{
+    uint64_t h = hash_words(0, 0, &y->s, sizeof y->s);
+
+    for (uint32_t w = 0; w < WIRES; w++) {
+        if (y->wire[w].ctl != NULL) {
+            h = hash_words(h, w, &y->wire[w].ctl->hash, sizeof(uint64_t));
+        }
+    }
+    return h;
+}
+
+struct wire_figures system_figures(const struct system *y, uint32_t wire)
+{
+    const struct fifo *const f = y->wire[wire].ctl;
+
+    if (f == NULL) {
+        return (struct wire_figures){0};
+    }
+    const uint32_t level = f->tail - f->head;
+    const bool full = level == f->depth;
+    return (struct wire_figures){
+        .pushes = f->tail,
+        .entry_cycles = f->out_sum + level * (y->k.now + 1) - f->in_sum,
+        .full_cycles = f->full_cycles + (full ? y->k.now + 1 - f->full_since : 0),
+        .depth = f->depth,
+        .level = level,
+    };
+}

@@ -1,0 +1,56 @@
+/* system.h: what the run loops of hca.c and host.c share; nothing outside model/ and tests/ sees it. */
+#pragma once
+#include "model/hca.h"
+#include "model/spec.h"
+
+enum { OUTS_MAX = 16 };
+
+/* Facts of one wire for the loop: where its control block is and how far its slots lie apart. */
+struct wire_ref {
+    struct fifo *ctl;
+    uint8_t *slots;
+    uint32_t stride; /* bytes */
+};
+
+/* The part of a handle that does not know which units it has. */
+struct system {
+    struct kern k;
+    struct hca_param p;
+    struct hca_stat s;
+    struct trace trace;
+    struct tick t;
+    struct arena arena;
+    unsigned mode;
+    uint64_t units;    /* set of the units of this side                                     */
+    uint64_t only;     /* tests: tick no other unit; normally equal to units                 */
+    uint64_t shuffle;  /* state of the order of HCA_MODE_SHUFFLE                             */
+    uint32_t outs;     /* wires that end at the edge                                         */
+    uint16_t out[OUTS_MAX];
+    uint32_t stop;     /* bit i: a run ends as soon as wire out[i] holds something            */
+    struct wire_ref wire[WIRES]; /* by enum wire_id; ctl NULL: of the other side              */
+};
+
+typedef struct act tick_fn(void *handle, uint32_t unit, const struct tick *t);
+typedef uint64_t state_hash_fn(const void *handle, uint32_t unit);
+
+void system_open(struct system *y, const struct hca_param *p);
+
+/* Makes a wire: slots from the arena, wheel ids, depth (raised to at least 2). */
+void *system_wire(struct system *y, uint32_t id, struct fifo *f, uint32_t stride, uint32_t depth,
+                  uint8_t from, uint8_t to);
+
+/* Ends runs right after the cycle in which wire (one that leaves the model) gets an entry. */
+void system_stop_on(struct system *y, uint32_t wire);
+
+/* Runs cycles < until; returns the next cycle to be executed. */
+uint64_t system_run(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
+                    uint64_t until);
+bool system_push(struct system *y, uint32_t wire, uint64_t at_ps, const void *msg, size_t bytes,
+                 uint32_t *slot);
+bool system_pop(struct system *y, uint32_t wire, uint64_t *at_ps, void *msg, size_t bytes,
+                uint32_t *slot);
+uint64_t system_ps(const struct system *y, uint64_t cycle);
+uint64_t system_cycle(const struct system *y, uint64_t ps); /* first cycle that begins at or after */
+bool system_event(struct system *y, struct trace_rec *out);
+uint64_t system_hash(const struct system *y);
+struct wire_figures system_figures(const struct system *y, uint32_t wire);
