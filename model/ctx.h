@@ -37,61 +37,66 @@ struct qp_static { /* owner: command */
     uint16_t pkey_index, mtu_bytes;
     uint8_t fn, type, state, format, sig_all, timeout, retry_cnt, rnr_retry, min_rnr_timer;
     uint8_t max_rd_atomic, max_dest_rd_atomic, port, weight, has_srq, generation, max_send_sge;
-    uint8_t max_recv_sge, pad[3];
+    uint8_t max_recv_sge;
+    uint8_t user;       /* of a user process: pvrdma opcodes above FAA are refused (its library gives
+                           them other meanings)                                              */
+    uint8_t sqd_notify; /* SQD was asked to raise ASYNC_SQ_DRAINED                              */
+    uint8_t pad;
 };
 
 struct qp_tx { /* owner: holder of the grant */
-    uint32_t head;        /* index of the WQE under way or next, free running; advanced by
-                             requester when its last packet is cut                         */
+    uint32_t head;        /* index of the WQE under way or next, free running             */
     uint32_t tail;        /* producer index last seen by wqe_fetch, free running           */
-    uint32_t psn;         /* next PSN to send                                             */
+    uint32_t psn;         /* next PSN to send, free running: & PSN_MASK on the wire        */
     uint32_t sent_bytes;  /* of the message under way                                     */
-    uint32_t first_psn;   /* of the message under way                                     */
-    uint32_t skip;        /* packets of the WQE at head that the peer already has          */
     uint32_t sge_off;     /* position in the SGE list: bytes into entry sge                */
-    uint8_t sge, started, pad[2];
+    uint32_t page;        /* pvrdma: ring page last looked up, + 1; 0: none                */
+    uint64_t page_bus;    /* its bus address                                              */
     uint64_t state_bus;   /* pvrdma: bus address of the ring-state page, 0: not looked up  */
-    uint64_t spare[2];
+    uint8_t sge;
+    uint8_t rung;         /* the producer index may have moved since it was read           */
+    uint8_t seen;         /* 0: fresh context, stale prefetched WQEs are to be dropped      */
+    uint8_t pad[5];
 };
 
-struct qp_ack { /* owner: requester */
-    uint32_t una;         /* oldest PSN not acknowledged                                  */
+/* State that acknowledgements, timers and DMA completions change lies in a table of the requester
+ * (those carry no context); this part is what the control path may see of it. */
+struct qp_ack { /* owner: requester, during a grant */
+    uint32_t una;         /* oldest PSN not acknowledged, free running                    */
     uint32_t next;        /* one past the youngest PSN ever sent                          */
-    uint32_t retire;      /* index of the oldest WQE not retired, free running            */
-    uint32_t first, last; /* list of messages in flight, index + 1 into requester's pool  */
-    uint32_t reads;       /* READ and ATOMIC in flight                                    */
-    uint32_t in_flight;   /* messages in flight                                           */
-    uint32_t rd_psn;      /* next expected PSN of the oldest READ's response              */
-    uint32_t rd_off;      /* bytes of it placed                                           */
-    uint32_t unplaced;    /* response pieces whose write has not been sent to PCIe yet     */
-    uint8_t retry, rnr_retry, error, rewind, fenced, parked, limited, pad;
-    uint64_t deadline;    /* cycle; 0: timer off                                          */
-    uint64_t state_bus;   /* copy of tx.state_bus, taken while holding the grant          */
-    uint64_t spare[2];
+    uint32_t in_flight;   /* WQEs begun and not retired                                   */
+    uint8_t error;        /* enum ack_error: state beyond s.state                         */
+    uint8_t pad[3];
+    uint64_t spare[8];
 };
+enum ack_error { ACK_OK, ACK_ERR, ACK_SQE };
 
-struct qp_rx { /* owner: check */
-    uint32_t epsn, msn;
-    uint32_t cur_off;      /* bytes of the message under way                               */
+struct qp_rx { /* owner: check; all zero in a fresh QP */
+    uint64_t wr_va;        /* WRITE under way: address of its first byte                   */
     uint32_t wr_rkey, wr_len;
-    uint64_t wr_va;
-    uint8_t state;         /* 0 idle, 1 inside SEND, 2 inside WRITE                        */
-    uint8_t sge, nak_sent, error, wait_rq, since_ack, est;
-    uint32_t rd_count;
-    uint64_t spare[2];
+    uint32_t off;          /* bytes of the message under way that have been accepted       */
+    uint32_t epsn, msn;    /* next PSN expected; messages accepted                         */
+    uint8_t ready;         /* epsn is valid: the first packet takes it from s.rq_psn       */
+    uint8_t inside;        /* enum rx_inside                                               */
+    uint8_t nak_sent;      /* no further NAK until the expected packet comes               */
+    uint8_t error;         /* drops everything until the QP is reset                       */
+    uint8_t spare_wqe;     /* UC, UD: a receive WQE was consumed by a message that got lost */
+    uint8_t est;           /* communication established was reported                       */
+    uint8_t pad[6];
 };
+enum rx_inside { RX_IDLE, RX_SEND, RX_WRITE };
 
+/* Nothing: respond keeps answers and responder resources of a QP in a table of its own, as they
+ * change when no context is at hand (timers, DMA completions). */
 struct qp_rsp { /* owner: respond */
-    uint32_t msn, ack_psn;
-    uint32_t rq_head;
-    uint8_t error, flushing, since_ack, res_first, res_count, pad[3];
-    uint64_t spare[3];
+    uint64_t spare[4];
 };
 
 struct qp_rq { /* owner: wqe_fetch */
     uint32_t head, tail; /* free running */
-    uint64_t state_bus;
-    uint64_t spare[1];
+    uint64_t state_bus, page_bus; /* as in qp_tx */
+    uint32_t page;
+    uint8_t seen, pad[3];
 };
 
 struct qpc {
@@ -110,11 +115,17 @@ struct cqc {
         uint32_t cqn, handle;
         uint8_t fn, vector, format, pad[5];
     } s;
-    struct { /* owner: complete */
-        uint32_t tail, head, arm_sn;
-        uint8_t armed, solicited, error, pad;
+    struct cq_ring { /* owner: complete; all zero in a fresh CQ */
+        uint64_t page_bus;       /* pvrdma: bus address of the page of slot tail, when CQF_PAGE   */
+        uint64_t state_bus;      /* pvrdma: bus address of the ring-state page, 0: not looked up  */
+        uint32_t tail : 24;      /* producer index, modulo 2 n                                    */
+        uint32_t flags : 8;      /* CQF_*                                                         */
+        uint32_t head : 24;      /* consumer index last read, modulo 2 n                          */
+        uint32_t spare : 8;
     } c;
 };
+/* SOLICITED: a solicited or failed CQE has been written since the last event. */
+enum { CQF_ARMED = 1, CQF_ARMED_SOLICITED = 2, CQF_ERROR = 4, CQF_PAGE = 8, CQF_SOLICITED = 16 };
 
 struct srqc {
     struct { /* owner: command */
@@ -123,13 +134,13 @@ struct srqc {
         uint32_t srqn, handle, pd, max_wr;
         uint8_t fn, max_sge, format, pad[5];
     } s;
-    struct { /* owner: wqe_fetch */
-        uint32_t head, tail;
-        uint32_t limit;
+    struct srq_q { /* owner: wqe_fetch */
+        struct qp_rq r;
+        uint32_t fired; /* limit_sn + 1 of the limit that has been reported last */
         uint32_t pad;
     } q;
-    uint32_t limit_set; /* owner: command */
-    uint32_t limit_sn;
+    uint32_t limit_set; /* owner: command; 0: no limit armed                  */
+    uint32_t limit_sn;  /* owner: command; another number each time it is armed */
 };
 
 enum { QPC_BYTES = 512, CQC_BYTES = 64, SRQC_BYTES = 128 };
@@ -163,6 +174,12 @@ static inline uint64_t ctx_bus(const struct hca_param *p, unsigned kind, uint32_
     return at + (fn * p->hca_mr_max + index) * MPT_BYTES;
 }
 
+/* Row of a QP, CQ or SRQ (max per function) in a table without holes. */
+static inline uint32_t dense_row(uint32_t number, uint64_t max)
+{
+    return number / QP_ROUND * (uint32_t)max + number % QP_ROUND;
+}
+
 /* Bytes of all tables: what the hypervisor maps for the adapter from CTX_BUS on. */
 static inline uint64_t ctx_bus_bytes(const struct hca_param *p)
 {
@@ -183,7 +200,10 @@ struct wqe {
     uint32_t remote_qpn, qkey;       /* UD                                                */
     uint32_t access, pages;          /* FAST_REG                                          */
     uint8_t opcode, flags, nsge, format;
-    uint8_t page_shift, pad[3];
+    uint8_t page_shift;
+    uint8_t units;                   /* ring indices it takes: 1, native: 64-byte units      */
+    uint8_t bad;                     /* WORK_BAD: enum wc_status of its completion           */
+    uint8_t pad;
     struct av av;                    /* UD                                                */
     struct sge sge[SGE_MAX];
 };

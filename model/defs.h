@@ -23,8 +23,9 @@ enum db_kind { DB_SEND, DB_RECV, DB_SRQ_RECV, DB_CQ_ARM, DB_CQ_ARM_SOLICITED, DB
 enum wire_kind { WIRE_ROCE2, WIRE_ROCE1, WIRE_IB };
 
 /* End of a grant: nothing left, more at once, or waiting for an event that will kick the QP.
- * KICK: the QP has something to do (ack opened its window, timer, error). */
-enum qp_done_kind { QP_DONE_IDLE, QP_DONE_AGAIN, QP_DONE_PARKED, QP_DONE_KICK };
+ * KICK: the QP has something to do (ack opened its window, timer, error). FORGET: as IDLE, and the
+ * QP was reset: pending doorbells and the native tail are void. */
+enum qp_done_kind { QP_DONE_IDLE, QP_DONE_AGAIN, QP_DONE_PARKED, QP_DONE_KICK, QP_DONE_FORGET };
 enum qp_kick { KICK_ERROR, KICK_FLUSH, KICK_RESET, KICK_DESTROY, KICK_STATE };
 
 enum ctx_kind { CTX_QP, CTX_CQ, CTX_SRQ };
@@ -43,10 +44,11 @@ enum rq_op { RQ_NEXT, RQ_AGAIN, RQ_FLUSH };
 
 enum dma_class { /* shown apart in the PCIe part of the report */
     CLS_DOORBELL, CLS_WQE, CLS_CONTEXT, CLS_XLAT, CLS_PAYLOAD, CLS_CQE, CLS_INTERRUPT, CLS_COMMAND,
-    CLS_ATOMIC, CLS_EVENT, CLS_HEAD, CLS_COUNT
+    CLS_ATOMIC, CLS_EVENT, CLS_HEAD, CLS_GRH, CLS_COUNT
 };
 enum dma_status { DMA_OK, DMA_UR, DMA_CA };
-enum tlp_type { TLP_MRD, TLP_MWR, TLP_CPLD, TLP_CPL, TLP_MSI };
+/* SYNC: inside the host only, the status write of an invalidation wait: after all that is older. */
+enum tlp_type { TLP_MRD, TLP_MWR, TLP_CPLD, TLP_CPL, TLP_MSI, TLP_SYNC };
 enum { TLP_ATTR_RO = 1 };
 enum bench_kind { BENCH_READ, BENCH_WRITE, BENCH_WRRD };
 
@@ -57,6 +59,10 @@ enum {
 };
 enum pkt_source { SRC_REQUESTER, SRC_RESPONDER };
 
+/* link_fc.op: PEER: credit limit fccl that a received flow control packet grants on vl; GRANT: send
+ * one that grants fccl; PAUSED: own priority was paused for fctbs quanta; PAUSE: send that. */
+enum link_fc_op { LFC_PEER, LFC_GRANT, LFC_PAUSED, LFC_PAUSE };
+
 /* frame.pool */
 enum { POOL_TX, POOL_ACK };
 
@@ -65,14 +71,22 @@ enum { RXP_ACKREQ = 1, RXP_SE = 2, RXP_ECN = 4, RXP_GRH = 8, RXP_BECN = 16 };
 /* wr_req.flags: relaxed ordering; answer by wr_done; give the rx slot back when sent; train */
 enum { WR_RO = 1, WR_NOTIFY = 2, WR_FREE_RX = 4, WR_NO_DATA = 8 };
 /* place.flags */
-enum { PLACE_LAST = 1, PLACE_NOTIFY = 2, PLACE_FREE_RX = 4, PLACE_CHECK_ONLY = 8 };
+enum {
+    PLACE_LAST = 1, PLACE_NOTIFY = 2, PLACE_FREE_RX = 4, PLACE_CHECK_ONLY = 8,
+    PLACE_GRH = 16 /* GRH area of a datagram: real bytes even when payload is off */
+};
 
 /* What check decided; the acknowledgement follows from it. */
 enum verdict {
-    V_EXECUTE, V_DUPLICATE, V_DROP, V_NAK_SEQ, V_NAK_INVALID, V_NAK_ACCESS, V_NAK_OP, V_RNR
+    V_EXECUTE, V_DUPLICATE, V_DROP, V_NAK_SEQ, V_NAK_INVALID, V_NAK_ACCESS, V_NAK_OP, V_RNR,
+    V_MARK /* no packet: answer to rsp_halt, nothing of the QP will follow that is not dropped */
 };
+/* exec.flags: those of rxp and what check knows of the message. NEW: rec was consumed for this
+ * packet; AREA: a valid GRH area lies in front of the payload. */
+enum { EXF_NEW = 32, EXF_FIRST = 64, EXF_LAST = 128, EXF_EST = 256, EXF_AREA = 512 };
 
-enum mpt_op { MPT_CREATE, MPT_DESTROY, MPT_INVALIDATE, MPT_FAST_REG };
+/* FLUSH (command only): a ring is gone: forget cached pages of the directory `pdir` of fn. */
+enum mpt_op { MPT_CREATE, MPT_DESTROY, MPT_INVALIDATE, MPT_FAST_REG, MPT_FLUSH };
 enum mpt_status { MPT_DONE, MPT_BAD_KEY, MPT_BAD_STATE, MPT_FAULT };
 
 /* Access rights of a memory key: the bits of verbs (pvrdma ABI, section 6). */

@@ -46,7 +46,8 @@ static inline uint32_t fifo_push(struct fifo *f, struct kern *k, uint64_t delay)
     hca_assert(fifo_ready(f, k->now));
     hca_assert(f->pushed != k->now + 1 || f->from == EDGE);
     f->pushed = k->now + 1;
-    f->last_at = at > f->last_at ? at : f->last_at;
+    /* Leaving the model there is one receiver per link, not one queue: no entry waits for another. */
+    f->last_at = at > f->last_at || f->to == EDGE ? at : f->last_at;
     f->in_sum += k->now + 1;
     if (f->head == f->tail) { /* only the oldest entry is announced; a pop announces the next */
         f->head_at = f->last_at;

@@ -1,4 +1,5 @@
 #include "model/hca_i.h"
+#include "model/image.h"
 #include "model/packet/headers.h"
 
 /* Both tables list the units and wires of both sides; only rows of this side count here. */
@@ -8,7 +9,7 @@
 #define BACK(name, msg, side, from, to, depth) WIRE_##side(name, msg, from, to, depth)
 #define WIRE_host(name, msg, from, to, depth)
 
-enum { RX_SLOT_BYTES_MIN = 256, SLOTS_MAX = 0xfff0 };
+enum { SLOTS_MAX = 0xfff0 };
 
 static uint32_t least(uint64_t a, uint64_t b)
 {
@@ -32,8 +33,7 @@ static void open_store(struct hca *h)
     struct opening o = {.store = &h->store};
     struct store *const s = &h->store;
     const uint32_t tx = least(p->hca_tx_buffer_packets, SLOTS_MAX);
-    const uint32_t rx = least(p->hca_rx_buffer_bytes / RX_SLOT_BYTES_MIN + h->net_in.ctl.depth,
-                              SLOTS_MAX);
+    const uint32_t rx = least(rx_frames_max(p) + h->net_in.ctl.depth, SLOTS_MAX);
     const uint32_t records = 64 + tx;
 
     s->slot_bytes = (uint32_t)((PKT_HEADROOM + p->port_mtu_bytes + PKT_TAILROOM + 63) / 64 * 64);
@@ -53,10 +53,30 @@ static void open_store(struct hca *h)
     s->rwqe = arena_take(&h->y.arena, records * sizeof *s->rwqe);
 }
 
+/* Wires from the edge hold what is in flight on the way in: one entry per cycle of the latency and
+ * of the lookahead with which the other side may run ahead (as much again). */
+static uint32_t wire_depth(const struct hca_param *p, uint32_t wire, uint32_t depth)
+{
+    if (wire == W_pcie_in || wire == W_fc_in) {
+        return depth + 3 * (uint32_t)ns_cycles(p, p->pcie_latency_down_ns);
+    }
+    switch (wire) { /* one entry per cycle of the latency that its producer adds */
+    case W_tx_frame:
+        return depth + (uint32_t)ns_cycles(p, p->hca_packet_build_ns);
+    case W_rx_frame:
+        return depth + (uint32_t)ns_cycles(p, p->port_fec_ns + p->port_mac_latency_ns);
+    case W_rx_look:
+        return depth + (uint32_t)ns_cycles(p, p->hca_packet_parse_ns);
+    default:
+        return depth;
+    }
+}
+
 static void open_wires(struct hca *h)
 {
 #define WIRE_hca(name, msg, from, to, depth)                                                 \
-    h->name.slot = system_wire(&h->y, W_##name, &h->name.ctl, sizeof *h->name.slot, (depth), \
+    h->name.slot = system_wire(&h->y, W_##name, &h->name.ctl, sizeof *h->name.slot,           \
+                               wire_depth(&h->y.p, W_##name, (depth)),                     \
                                U_##from, U_##to);                                            \
     h->u_##from.name = &h->name;                                                             \
     h->u_##to.name = &h->name;
@@ -95,6 +115,7 @@ enum hca_status hca_open(const struct hca_param *p, hca **out, const char **why)
     open_store(h);
     open_units(h);
     h->y.only = h->y.units;
+    system_stop_on(&h->y, W_bench_out); /* a bench reacts at once, not at the end of a window */
     if (h->y.arena.used > h->y.arena.size) {
         *why = "the configured adapter does not fit into the address space";
         hca_close(h);
@@ -172,14 +193,14 @@ bool hca_push(hca *h, enum hca_port port, uint64_t at_ps, const void *msg, const
         return system_push(&h->y, ports[port].wire, at_ps, msg, ports[port].hard, &slot);
     }
     struct frame f = *(const struct frame *)msg;
-    hca_assert(f.len <= h->store.slot_bytes);
+    hca_assert(f.captured <= f.len && f.len <= h->store.slot_bytes);
     if (!pool_ready(&h->store.rx_pool, h->y.k.now) || !fifo_ready(&h->net_in.ctl, h->y.k.now)) {
         return false;
     }
     f.slot = pool_take(&h->store.rx_pool, &h->y.k);
     f.off = h->store.rx + f.slot * h->store.slot_bytes;
     if (bytes != NULL) {
-        memcpy(store_at(&h->store, f.off), bytes, f.len);
+        memcpy(store_at(&h->store, f.off), bytes, f.captured);
     }
     return system_push(&h->y, W_net_in, at_ps, &f, ports[port].hard, &slot);
 }
@@ -198,6 +219,11 @@ bool hca_pop(hca *h, enum hca_port port, uint64_t *at_ps, void *msg, const uint8
                                        : NULL;
     }
     return true;
+}
+
+uint64_t hca_head(const hca *h, enum hca_port port)
+{
+    return system_head(&h->y, ports[port].wire);
 }
 
 uint8_t *hca_dma_place(hca *h, uint32_t data)
@@ -261,4 +287,47 @@ struct kern_figures hca_kern_figures(const hca *h)
 size_t hca_memory(const hca *h)
 {
     return h->y.arena.used;
+}
+
+static const uint64_t image_magic = 0x31414348u; /* "HCA1" */
+
+size_t hca_save(const hca *h, void *buf, size_t size)
+{
+    const struct image_head head = image_head(&h->y, image_magic, sizeof *h, 0);
+    const size_t need = sizeof head + h->y.arena.used;
+
+    if (size >= need) {
+        memcpy(buf, &head, sizeof head);
+        memcpy((uint8_t *)buf + sizeof head, h->y.arena.base, h->y.arena.used);
+    }
+    return need;
+}
+
+static void take_over(struct hca *h, const struct hca *from)
+{
+    image_system(&h->y, &from->y);
+    image_pool(&h->store.tx_pool, &from->store.tx_pool);
+    image_pool(&h->store.rx_pool, &from->store.rx_pool);
+    image_pool(&h->store.ack_pool, &from->store.ack_pool);
+    image_pool(&h->store.wqe_pool, &from->store.wqe_pool);
+    image_pool(&h->store.rwqe_pool, &from->store.rwqe_pool);
+#define WIRE_hca(name, msg, from_unit, to, depth) h->name.ctl = from->name.ctl;
+#include "model/spec/wire.def"
+#undef WIRE_hca
+#define UNIT_hca(name) h->u_##name.s = from->u_##name.s;
+#include "model/spec/unit.def"
+#undef UNIT_hca
+}
+
+enum hca_status hca_load(hca *h, const void *buf, size_t size)
+{
+    const struct image_head want = image_head(&h->y, image_magic, sizeof *h, 0);
+    const uint8_t *const image = (const uint8_t *)buf + sizeof want;
+
+    if (size != sizeof want + h->y.arena.used || memcmp(buf, &want, sizeof want) != 0) {
+        return HCA_BAD_IMAGE;
+    }
+    take_over(h, (const struct hca *)(const void *)image);
+    memcpy(h->y.arena.base + sizeof *h, image + sizeof *h, h->y.arena.used - sizeof *h);
+    return HCA_OK;
 }

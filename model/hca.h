@@ -63,6 +63,9 @@ bool hca_push(hca *h, enum hca_port port, uint64_t at_ps, const void *msg, const
  * of hca_run. false: nothing there. */
 bool hca_pop(hca *h, enum hca_port port, uint64_t *at_ps, void *msg, const uint8_t **bytes);
 
+/* Time of the oldest message of an OUT port, UINT64_MAX when there is none. */
+uint64_t hca_head(const hca *h, enum hca_port port);
+
 /* Where the bytes of a read completion belong: tlp.data of the request as popped, plus the offset
  * of the chunk in the request. To be filled before the completion is pushed. */
 uint8_t *hca_dma_place(hca *h, uint32_t data);
@@ -81,8 +84,9 @@ struct wire_figures hca_wire_figures(const hca *h, unsigned wire); /* wire: inde
 uint64_t hca_hash(const hca *h); /* of every accepted push so far and all statistics */
 struct kern_figures hca_kern_figures(const hca *h);
 
-/* Whole state as bytes: size 0 asks for the size. Load into a handle opened with equal parameters;
- * anything else is refused with HCA_BAD_IMAGE and leaves h as it was. */
+/* Whole state as bytes: size 0 asks for the size; buf is 8-byte aligned. Load into a handle opened
+ * with equal parameters; anything else is refused with HCA_BAD_IMAGE and leaves h as it was. An
+ * image is trusted otherwise: it is a checkpoint of this program, not an exchange format. */
 size_t hca_save(const hca *h, void *buf, size_t size);
 enum hca_status hca_load(hca *h, const void *buf, size_t size);
 size_t hca_memory(const hca *h); /* bytes of simulator memory in use */

@@ -1,15 +1,28 @@
 #include "model/host_i.h"
 
+#include "model/tlp.h"
+
 #define UNIT(name, side, rtl, doc) UNIT_##side(name)
 #define UNIT_hca(name)
 #define WIRE(name, msg, side, from, to, depth) WIRE_##side(name, msg, from, to, depth)
 #define BACK(name, msg, side, from, to, depth) WIRE_##side(name, msg, from, to, depth)
 #define WIRE_hca(name, msg, from, to, depth)
 
+/* What adapters may have under way is bounded by their credits. */
+static uint32_t wire_depth(const struct hca_param *p, uint32_t wire, uint32_t depth)
+{
+    if (wire == W_up_tlp) {
+        return depth + (uint32_t)(p->host_hcas * (p->pcie_posted_header_credits +
+                                                  p->pcie_np_header_credits));
+    }
+    return depth;
+}
+
 static void open_wires(struct host *h)
 {
 #define WIRE_host(name, msg, from, to, depth)                                                \
-    h->name.slot = system_wire(&h->y, W_##name, &h->name.ctl, sizeof *h->name.slot, (depth), \
+    h->name.slot = system_wire(&h->y, W_##name, &h->name.ctl, sizeof *h->name.slot,           \
+                               wire_depth(&h->y.p, W_##name, (depth)),                     \
                                U_##from, U_##to);                                            \
     h->u_##from.name = &h->name;                                                             \
     h->u_##to.name = &h->name;
@@ -24,7 +37,7 @@ static void open_store(struct host *h)
     struct opening o = {.store = &h->store};
     struct store *const s = &h->store;
     const uint32_t n = h->up_tlp.ctl.depth + h->io_req.ctl.depth + h->mem_io.ctl.depth +
-                       (uint32_t)p->iommu_pending_entries + 64;
+                       (uint32_t)p->iommu_pending_entries + memory_ops(p);
     uint16_t *const stack = arena_take(&h->y.arena, n * sizeof *stack);
     uint64_t *const in_use = arena_take(&h->y.arena, (n + 63) / 64 * sizeof *in_use);
 
@@ -143,16 +156,20 @@ bool host_push(host *h, enum host_port port, uint64_t at_ps, const void *msg, co
 {
     uint32_t slot;
 
-    if (port != HOST_UP_TLP_IN || bytes == NULL) {
+    if (port != HOST_UP_TLP_IN) {
         return system_push(&h->y, ports[port].wire, at_ps, msg, ports[port].hard, &slot);
     }
     struct tlp m = *(const struct tlp *)msg;
-    hca_assert(m.len <= h->store.slot_bytes);
-    if (!pool_ready(&h->store.rx_pool, h->y.k.now) || !fifo_ready(&h->up_tlp.ctl, h->y.k.now)) {
-        return false;
+    m.slot = NO_SLOT;
+    if (m.type == TLP_MWR && bytes != NULL && tlp_has_bytes(&h->y.p, &m)) {
+        hca_assert(m.len <= h->store.slot_bytes);
+        if (!pool_ready(&h->store.rx_pool, h->y.k.now) || !fifo_ready(&h->up_tlp.ctl, h->y.k.now)) {
+            return false;
+        }
+        m.slot = pool_take(&h->store.rx_pool, &h->y.k);
+        m.data = h->store.rx + m.slot * h->store.slot_bytes;
+        memcpy(store_at(&h->store, m.data), bytes, m.len);
     }
-    m.data = h->store.rx + pool_take(&h->store.rx_pool, &h->y.k) * h->store.slot_bytes;
-    memcpy(store_at(&h->store, m.data), bytes, m.len);
     return system_push(&h->y, W_up_tlp, at_ps, &m, ports[port].hard, &slot);
 }
 
@@ -234,4 +251,20 @@ void *host_mem(host *h, uint64_t phys, uint64_t len)
 uint64_t host_hyp_bytes(const host *h)
 {
     return h->mem.hyp_bytes;
+}
+
+uint64_t host_hyp_take(host *h, uint64_t bytes, uint64_t align)
+{
+    return host_mem_take(&h->mem, bytes, align);
+}
+
+void host_touch(host *h, uint64_t phys, uint64_t len)
+{
+    h->y.t.now = h->y.k.now;
+    while (len > 0) {
+        const uint64_t room = MEM_SECTOR - phys % MEM_SECTOR, n = len < room ? len : room;
+        (void)memory_llc(&h->u_memory, &h->y.t, phys, (uint32_t)n, MEM_USE_CORE);
+        phys += n;
+        len -= n;
+    }
 }

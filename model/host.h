@@ -10,7 +10,7 @@ typedef struct host host;
 
 enum host_port {
     HOST_MMIO_IN,     /* struct mmio_req  a core's access to a BAR                             */
-    HOST_UP_TLP_IN,   /* struct tlp       what an adapter sent; bytes of a write with it       */
+    HOST_UP_TLP_IN,   /* struct tlp       what an adapter sent; bytes of a TLP_MWR with it     */
     HOST_UP_MMIO_IN,  /* struct mmio_rsp  an adapter's answer to an MMIO read                  */
     HOST_MMIO_OUT,    /* struct mmio_rsp  the same, at the core                                */
     HOST_DN_MMIO_OUT, /* struct mmio_req  on its way to an adapter                             */
@@ -54,12 +54,21 @@ size_t host_memory(const host *h); /* bytes of simulator memory beside simulated
 void *host_mem(host *h, uint64_t phys, uint64_t len);
 uint64_t host_hyp_bytes(const host *h);
 
+/* Takes bytes of the hypervisor area, zeroed and never given back, aligned to a power of two
+ * (>= 4 KiB): physical address, 0 when the area is exhausted. VT-d tables come from it too. */
+uint64_t host_hyp_take(host *h, uint64_t bytes, uint64_t align);
+
+/* A core has read or written [phys, phys + len): the last-level cache now holds these lines. */
+void host_touch(host *h, uint64_t phys, uint64_t len);
+
 /* VT-d set-up and change, as a driver would do it: entries are written into the tables in simulated
- * memory in their real format. rid: requester id (bus << 8 | devfn).
+ * memory in their real format. rid: requester id (bus << 8 | devfn). With iommu.mode off nothing is
+ * written; with pass the context entry alone (translation type 2). Nothing here invalidates caches.
  * host_map: maps [iova, iova + len) to phys with rights (1 read, 2 write) in the domain of rid,
  * with pages of page_bytes (4 KiB, 2 MiB, 1 GiB); addresses and len are multiples of it. The first
  * map of a rid makes its context entry; host_same_domain lets rid share the tables of other.
- * False: table memory is exhausted. */
+ * False: table memory or domain ids are exhausted, or an argument is not as said. host_unmap clears
+ * what is mapped in the range, large pages are split first; tables are kept. */
 bool host_map(host *h, uint16_t rid, uint64_t iova, uint64_t phys, uint64_t len, unsigned rights,
               uint64_t page_bytes);
 bool host_unmap(host *h, uint16_t rid, uint64_t iova, uint64_t len);
@@ -68,5 +77,20 @@ bool host_same_domain(host *h, uint16_t rid, uint16_t other);
 /* Queues an invalidation descriptor (128 bits, VT-d format) and moves the tail; false: queue full. */
 bool host_invalidate(host *h, const uint64_t descriptor[2]);
 
+/* True once after a bad descriptor has stopped the queue: it is copied out and skipped, and the
+ * queue runs on. */
+bool host_invalidate_error(host *h, uint64_t descriptor[2]);
+
 /* Oldest unread fault record (128 bits, VT-d format); false: none. Clears it. */
 bool host_fault(host *h, uint64_t record[2]);
+
+/* IOTLB figures of one requester since host_open. */
+struct host_fn_figures {
+    uint64_t hits, misses; /* requests; misses that joined another walk included */
+    uint64_t merged;       /* misses that joined another walk                    */
+    uint64_t walk_reads;   /* table entries read by walks that it started        */
+    uint64_t faults;
+};
+
+/* False: rid belongs to no adapter of this host (bus 1 .. adapters). */
+bool host_iommu_fn_figures(const host *h, uint16_t rid, struct host_fn_figures *out);

@@ -2,11 +2,12 @@
 #include "model/host_mem.h"
 
 #include "model/host.h"
+#include "model/vtd.h"
 
 #include <sys/mman.h>
 
 static const uint64_t hyp_base = (uint64_t)HOST_HYP_BASE_GIB << 30;
-enum { HYP_GIB = 8 };
+enum { HYP_GIB = 8, HOST_PAGE = 4096 };
 
 bool host_mem_open(struct host_mem *m, const struct hca_param *p)
 {
@@ -15,7 +16,12 @@ bool host_mem_open(struct host_mem *m, const struct hca_param *p)
     void *const b = mmap(NULL, m->hyp_bytes + m->vms * m->vm_bytes, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     m->block = b == MAP_FAILED ? NULL : b;
-    return m->block != NULL;
+    if (m->block == NULL) {
+        return false;
+    }
+    m->inv_queue = host_mem_take(m, (uint64_t)VTD_QUEUE_ENTRIES * VTD_DESCRIPTOR_BYTES, HOST_PAGE);
+    m->domain_last = VTD_DOMAIN_FIRST - 1;
+    return true;
 }
 
 void host_mem_close(struct host_mem *m)
@@ -42,13 +48,18 @@ uint8_t *host_mem_at(const struct host_mem *m, uint64_t phys, uint64_t len)
     return m->block + m->hyp_bytes + (vm - 1) * m->vm_bytes + off;
 }
 
-uint64_t host_mem_take(struct host_mem *m, uint64_t bytes)
+uint64_t host_mem_take(struct host_mem *m, uint64_t bytes, uint64_t align)
 {
-    const uint64_t at = m->hyp_next, whole = (bytes + 4095) / 4096 * 4096;
+    const uint64_t mask = (align > HOST_PAGE ? align : HOST_PAGE) - 1;
 
-    if (bytes > m->hyp_bytes || at > m->hyp_bytes - whole) {
+    if (bytes > m->hyp_bytes || mask > m->hyp_bytes) {
         return 0;
     }
-    m->hyp_next += whole;
+    const uint64_t at = ((hyp_base + m->hyp_next + mask) & ~mask) - hyp_base;
+    const uint64_t whole = (bytes + HOST_PAGE - 1) / HOST_PAGE * HOST_PAGE;
+    if (at > m->hyp_bytes || whole > m->hyp_bytes - at) {
+        return 0;
+    }
+    m->hyp_next = at + whole;
     return hyp_base + at;
 }

@@ -8,13 +8,18 @@
 
 enum { HOST_HCAS_MAX = 8, HOST_VMS_MAX = 256 };
 
+/* MSI window: not memory, not translated, writes are interrupts. */
+#define HOST_MSI_BASE UINT64_C(0xfee00000)
+#define HOST_MSI_END  UINT64_C(0xfef00000)
+
 struct host_mem {
     uint8_t *block; /* one reservation: hypervisor area, then each VM's RAM */
     uint64_t hyp_bytes, vm_bytes, vms;
     uint8_t *sink[HOST_HCAS_MAX]; /* beat store of each adapter */
     uint64_t hyp_next;            /* bump allocator of the hypervisor area, bytes used */
     uint64_t root_table;          /* VT-d: physical address, 0: none yet               */
-    uint16_t domains;             /* domain ids given out                              */
+    uint64_t inv_queue;           /* VT-d: physical address of the invalidation queue  */
+    uint32_t domain_last;         /* VT-d: domain id given out last                    */
 };
 
 /* Reserves the memory of p; false: no address space. */
@@ -24,5 +29,11 @@ void host_mem_close(struct host_mem *m);
 /* Pointer to [phys, phys + len) when it lies inside one region, else NULL. */
 uint8_t *host_mem_at(const struct host_mem *m, uint64_t phys, uint64_t len);
 
-/* bytes of the hypervisor area, zeroed, 4 KiB aligned: physical address, 0 when exhausted. */
-uint64_t host_mem_take(struct host_mem *m, uint64_t bytes);
+/* bytes of the hypervisor area, zeroed, aligned to a power of two >= 4 KiB: physical address, 0 when
+ * exhausted. */
+uint64_t host_mem_take(struct host_mem *m, uint64_t bytes, uint64_t align);
+
+static inline bool host_mem_is_msi(uint64_t phys)
+{
+    return phys >= HOST_MSI_BASE && phys < HOST_MSI_END;
+}

@@ -138,6 +138,13 @@ void system_stop_on(struct system *y, uint32_t wire)
     }
 }
 
+uint64_t system_head(const struct system *y, uint32_t wire)
+{
+    const struct fifo *const f = y->wire[wire].ctl;
+
+    return f->head == f->tail ? HCA_NEVER : system_ps(y, f->head_at);
+}
+
 /* True when something outside must be emptied before another cycle may run. */
 static bool must_drain(const struct system *y)
 {

@@ -49,6 +49,7 @@ bool system_push(struct system *y, uint32_t wire, uint64_t at_ps, const void *ms
                  uint32_t *slot);
 bool system_pop(struct system *y, uint32_t wire, uint64_t *at_ps, void *msg, size_t bytes,
                 uint32_t *slot);
+uint64_t system_head(const struct system *y, uint32_t wire); /* ps of the oldest entry, or never */
 uint64_t system_ps(const struct system *y, uint64_t cycle);
 uint64_t system_cycle(const struct system *y, uint64_t ps); /* first cycle that begins at or after */
 bool system_event(struct system *y, struct trace_rec *out);

@@ -1,0 +1,344 @@
+#include "model/memory.h"
+
+#include "model/host_mem.h"
+#include "model/tlp.h"
+
+enum { OP_READ, OP_WRITE, OP_INTERRUPT, OP_SYNC, OP_WALK };
+enum { SPARE_OPS = 64, KILO = 1000, BITS_PER_BYTE = 8, VALUE_BYTES = 4 };
+
+uint32_t memory_ops(const struct hca_param *p)
+{
+    return 2 * (uint32_t)p->host_mem_parallelism + SPARE_OPS;
+}
+
+void memory_open(struct memory *u, struct opening *o)
+{
+    const struct hca_param *const p = o->p;
+    const uint64_t sets = p->host_llc_bytes / (MEM_SECTOR * MEM_WAYS);
+
+    u->ops = memory_ops(p);
+    u->slots = (uint32_t)p->host_mem_parallelism;
+    u->sets = sets == 0 ? 1 : (uint32_t)sets;
+    u->hit = ns_cycles(p, p->host_llc_hit_ns);
+    u->miss = ns_cycles(p, p->host_dram_ns);
+    u->remote = p->host_socket == HCA_HOST_SOCKET_REMOTE ? ns_cycles(p, p->host_remote_socket_ns) : 0;
+    u->s.dram = (struct serial){.num = p->core_clock_khz * BITS_PER_BYTE,
+                                .den = p->host_mem_mbps * KILO};
+    u->op = arena_take(o->a, u->ops * sizeof *u->op);
+    u->slot = arena_take(o->a, u->slots * sizeof *u->slot);
+    u->settled = arena_take(o->a, MEM_STREAMS * sizeof *u->settled);
+    u->tag = arena_take(o->a, (size_t)u->sets * MEM_WAYS * sizeof *u->tag);
+    u->s.first = u->s.last = MEM_NONE;
+    if (u->op != NULL) {
+        for (uint32_t i = 0; i < u->ops; i++) {
+            u->op[i].next = i + 1 < u->ops ? i + 1 : MEM_NONE;
+        }
+    }
+}
+
+static uint64_t *settled(const struct memory *u, const struct tick *t, const struct tlp *m)
+{
+    const uint32_t fn = t->p->pcie_ido != 0 ? m->rid & 0xff : 0;
+
+    return &u->settled[(uint32_t)m->hca % (MEM_STREAMS / 256) * 256 + fn];
+}
+
+/* Sorts a new operation in, behind all that are due no later. */
+static void insert(struct memory *u, uint32_t i)
+{
+    uint32_t after = u->s.last;
+
+    while (after != MEM_NONE && u->op[after].due > u->op[i].due) {
+        after = u->op[after].prev;
+    }
+    const uint32_t before = after == MEM_NONE ? u->s.first : u->op[after].next;
+    u->op[i].prev = after;
+    u->op[i].next = before;
+    *(after == MEM_NONE ? &u->s.first : &u->op[after].next) = i;
+    *(before == MEM_NONE ? &u->s.last : &u->op[before].prev) = i;
+    u->s.youngest = u->op[i].due > u->s.youngest ? u->op[i].due : u->s.youngest;
+}
+
+static struct mem_op *take(struct memory *u, uint32_t *i)
+{
+    *i = u->s.free;
+    u->s.free = u->op[*i].next;
+    return &u->op[*i];
+}
+
+/* A line occupies a server from the cycle `from` on; the cycle in which it is done. Servers are used
+ * in turn, as a queue of outstanding requests is. */
+static uint64_t serve_line(struct memory *u, uint64_t from, bool dram, uint64_t remote)
+{
+    uint64_t *const slot = &u->slot[u->s.next_slot];
+    uint64_t start = from > *slot ? from : *slot;
+
+    if (dram) {
+        const uint64_t bus = u->s.dram.free_at;
+        start = start > bus ? start : bus;
+        (void)serial_take(&u->s.dram, start, MEM_LINE);
+    }
+    *slot = start + (dram ? u->miss : u->hit) + remote;
+    u->s.next_slot = u->s.next_slot + 1 < u->slots ? u->s.next_slot + 1 : 0;
+    return *slot;
+}
+
+/* Serves all lines of a request; the cycle in which its bytes are to be copied, so that they are
+ * there when the service time is over. */
+static uint64_t serve(struct memory *u, const struct tick *t, uint64_t from, uint64_t phys,
+                      uint32_t len, enum mem_use use)
+{
+    const uint64_t remote = phys >> 38 != 0 ? u->remote : 0;
+    uint64_t done = from + 1;
+
+    while (len > 0) {
+        const uint32_t room = MEM_SECTOR - (uint32_t)(phys % MEM_SECTOR);
+        const uint32_t n = len < room ? len : room;
+        const uint32_t first = (uint32_t)(phys % MEM_SECTOR) / MEM_LINE;
+        const uint32_t last = ((uint32_t)(phys % MEM_SECTOR) + n - 1) / MEM_LINE;
+        const uint32_t missed = memory_llc(u, t, phys, n, use);
+
+        for (uint32_t line = first; line <= last; line++) {
+            const bool dram = (missed >> line & 1) != 0;
+            const uint64_t end = serve_line(u, from, dram, remote);
+            done = end > done ? end : done;
+            t->s->memory_llc_misses += dram;
+            t->s->memory_llc_hits += !dram;
+            t->s->memory_remote_lines += remote != 0;
+        }
+        phys += n;
+        len -= n;
+    }
+    return done - 1;
+}
+
+static bool can_accept(const struct memory *u, const struct tick *t, uint64_t *wake)
+{
+    if (u->s.free == MEM_NONE) { /* until an operation ends: memory_tick comes back then */
+        return false;
+    }
+    if (u->slot[u->s.next_slot] > t->now) {
+        *wake = u->slot[u->s.next_slot] < *wake ? u->slot[u->s.next_slot] : *wake;
+        return false;
+    }
+    return true;
+}
+
+static void accept_read(struct memory *u, const struct tick *t, struct mem_op *op)
+{
+    const struct tlp *const m = &op->m;
+    uint64_t *const old = settled(u, t, m);
+    const bool may_pass = (m->attr & TLP_ATTR_RO) != 0;
+    const uint64_t from = may_pass || *old < t->now ? t->now : *old + 1;
+
+    op->kind = OP_READ;
+    op->due = serve(u, t, from, m->addr, m->len, MEM_USE_READ);
+}
+
+static void accept_write(struct memory *u, const struct tick *t, struct mem_op *op)
+{
+    const struct tlp *const m = &op->m;
+    uint64_t *const old = settled(u, t, m);
+
+    op->kind = OP_WRITE;
+    op->due = serve(u, t, t->now, m->addr, m->len, MEM_USE_WRITE);
+    if ((m->attr & TLP_ATTR_RO) == 0 && op->due < *old) {
+        op->due = *old;
+    }
+    *old = op->due > *old ? op->due : *old;
+}
+
+static bool accept_io(struct memory *u, const struct tick *t, uint64_t *wake)
+{
+    uint32_t i;
+
+    if (!VALID(t, u->mem_io) || !can_accept(u, t, wake)) {
+        return false;
+    }
+    struct mem_op *const op = take(u, &i);
+    op->m = *POP(t, u->mem_io);
+    switch (op->m.type) {
+    case TLP_MRD: accept_read(u, t, op); break;
+    case TLP_MWR: accept_write(u, t, op); break;
+    case TLP_SYNC:
+        op->kind = OP_SYNC;
+        op->due = u->s.youngest > t->now ? u->s.youngest : t->now;
+        break;
+    default:
+        op->kind = OP_INTERRUPT;
+        op->due = *settled(u, t, &op->m) > t->now ? *settled(u, t, &op->m) : t->now;
+        break;
+    }
+    insert(u, i);
+    return true;
+}
+
+static bool accept_walk(struct memory *u, const struct tick *t, uint64_t *wake)
+{
+    uint32_t i;
+
+    if (!VALID(t, u->mem_walk) || !can_accept(u, t, wake)) {
+        return false;
+    }
+    struct mem_op *const op = take(u, &i);
+    const struct mem_req *const m = POP(t, u->mem_walk);
+    op->m = (struct tlp){.addr = m->addr};
+    op->cookie = m->cookie;
+    op->len = m->len;
+    op->kind = OP_WALK;
+    op->due = serve(u, t, t->now, m->addr, m->len, MEM_USE_WALK);
+    t->s->memory_walk_reads++;
+    insert(u, i);
+    return true;
+}
+
+/* --- what happens when an operation is due; false: its output has no room in this cycle --------- */
+
+static bool free_output(const struct fifo *f, uint64_t now)
+{
+    return fifo_ready(f, now) && f->pushed != now + 1;
+}
+
+static bool finish_read(struct memory *u, const struct tick *t, const struct tlp *m)
+{
+    if (!free_output(&u->mem_done->ctl, t->now)) {
+        return false;
+    }
+    const uint8_t *const from = host_mem_at(t->mem, m->addr, m->len);
+    uint8_t *const to = t->mem->sink[m->hca];
+
+    if (from != NULL && to != NULL && tlp_has_bytes(t->p, m)) {
+        memcpy(to + m->data, from, m->len);
+    }
+    struct tlp out = *m;
+    out.status = from == NULL ? DMA_UR : DMA_OK;
+    t->s->memory_reads++;
+    t->s->memory_absent_reads += from == NULL;
+    PASS(t, u->mem_done, tlp, 0, &out);
+    return true;
+}
+
+/* Whether the cores are told: what they wait for, and the last packet of a watched operation. */
+static bool watched(const struct tlp *m)
+{
+    return m->cls == CLS_CQE || m->cls == CLS_EVENT || m->cls == CLS_COMMAND ||
+           (m->mid != 0 && (m->cls == CLS_PAYLOAD || m->cls == CLS_ATOMIC));
+}
+
+static bool finish_write(struct memory *u, const struct tick *t, const struct tlp *m)
+{
+    uint8_t *const to = host_mem_at(t->mem, m->addr, m->len);
+
+    if (watched(m) && to != NULL) {
+        if (!free_output(&u->seen->ctl, t->now)) {
+            return false;
+        }
+        PUSH(t, u->seen, seen, 0, .addr = m->addr, .len = m->len, .rid = m->rid, .cls = m->cls,
+             .mid = m->mid);
+    }
+    if (to != NULL && m->slot != NO_SLOT) {
+        memcpy(to, store_at(t->store, m->data), m->len);
+    }
+    if (m->slot != NO_SLOT) {
+        pool_give(&t->store->rx_pool, t->k, m->slot);
+    }
+    if (m->cls == CLS_CQE) {
+        STAMP(t, memory, cqe_visible, m->mid, t->now + 1);
+    }
+    t->s->memory_writes++;
+    t->s->memory_absent_writes += to == NULL;
+    return true;
+}
+
+/* The 4 bytes that a message carries itself: status of a wait, or MSI data outside the window. */
+static void write_value(const struct tick *t, const struct tlp *m)
+{
+    uint8_t *const to = host_mem_at(t->mem, m->addr, VALUE_BYTES);
+
+    t->s->memory_writes++;
+    t->s->memory_absent_writes += to == NULL;
+    if (to != NULL) {
+        memcpy(to, &m->value, VALUE_BYTES);
+    }
+}
+
+static bool finish_interrupt(struct memory *u, const struct tick *t, const struct tlp *m)
+{
+    if (!host_mem_is_msi(m->addr)) { /* a table entry with the address of memory */
+        write_value(t, m);
+        return true;
+    }
+    if (!free_output(&u->irq->ctl, t->now)) {
+        return false;
+    }
+    t->s->memory_interrupts++;
+    PUSH(t, u->irq, irq, 0, .addr = m->addr, .data = (uint32_t)m->value, .rid = m->rid);
+    return true;
+}
+
+static bool finish_walk(struct memory *u, const struct tick *t, const struct mem_op *op)
+{
+    uint64_t value[2] = {0, 0};
+
+    if (!free_output(&u->mem_walked->ctl, t->now)) {
+        return false;
+    }
+    hca_assert(op->len <= sizeof value);
+    const uint8_t *const from = host_mem_at(t->mem, op->m.addr, op->len);
+    if (from != NULL) {
+        memcpy(value, from, op->len);
+    }
+    PUSH(t, u->mem_walked, mem_rsp, 0, .value = value[0], .value2 = value[1], .cookie = op->cookie,
+         .status = from == NULL ? DMA_UR : DMA_OK);
+    return true;
+}
+
+static bool finish(struct memory *u, const struct tick *t, const struct mem_op *op)
+{
+    switch (op->kind) {
+    case OP_READ: return finish_read(u, t, &op->m);
+    case OP_WRITE: return finish_write(u, t, &op->m);
+    case OP_INTERRUPT: return finish_interrupt(u, t, &op->m);
+    case OP_SYNC: write_value(t, &op->m); return true;
+    default: return finish_walk(u, t, op);
+    }
+}
+
+/* Ends what is due, in order of due times. True: something ended. */
+static bool finish_due(struct memory *u, const struct tick *t, uint64_t *wake)
+{
+    bool moved = false;
+
+    while (u->s.first != MEM_NONE && u->op[u->s.first].due <= t->now) {
+        const uint32_t i = u->s.first;
+        if (!finish(u, t, &u->op[i])) {
+            break;
+        }
+        u->s.first = u->op[i].next;
+        *(u->s.first == MEM_NONE ? &u->s.last : &u->op[u->s.first].prev) = MEM_NONE;
+        u->op[i].next = u->s.free;
+        u->s.free = i;
+        moved = true;
+    }
+    if (u->s.first != MEM_NONE) {
+        const uint64_t due = u->op[u->s.first].due;
+        if (due > t->now || moved) {
+            *wake = due < *wake ? due : *wake;
+        }
+    }
+    return moved;
+}
+
+struct act memory_tick(struct memory *u, const struct tick *t)
+{
+    const bool full = u->s.free == MEM_NONE;
+    uint64_t wake = HCA_NEVER;
+    bool moved = accept_walk(u, t, &wake);
+
+    moved |= accept_io(u, t, &wake);
+    if (finish_due(u, t, &wake)) {
+        moved = true;
+        wake = full ? t->now : wake;
+    }
+    return (struct act){moved, wake};
+}

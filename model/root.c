@@ -1,0 +1,128 @@
+#include "model/root.h"
+
+#include "model/tlp.h"
+
+void root_open(struct root *u, struct opening *o)
+{
+    const struct hca_param *const p = o->p;
+
+    u->ports = (uint32_t)p->host_hcas;
+    hca_assert(u->ports <= ROOT_PORTS_MAX);
+    u->queue_max = 2;
+    while (u->queue_max < p->pcie_tags) {
+        u->queue_max *= 2;
+    }
+    u->queue = arena_take(o->a, (size_t)u->ports * u->queue_max * sizeof *u->queue);
+    u->latency = ns_cycles(p, p->pcie_latency_down_ns);
+    u->write_delay = ns_cycles(p, p->pcie_mmio_write_ns);
+    u->read_delay = ns_cycles(p, p->pcie_mmio_read_ns / 2);
+    u->answer_delay = ns_cycles(p, p->pcie_mmio_read_ns - p->pcie_mmio_read_ns / 2);
+    u->credit_delay = ns_cycles(p, p->pcie_credit_return_ns);
+    for (uint32_t h = 0; h < u->ports; h++) {
+        u->s.port[h].line = tlp_line(p);
+    }
+}
+
+void root_queue(struct root *u, const struct tick *t, const struct tlp *m, uint8_t status)
+{
+    struct root_port *const q = &u->s.port[m->hca];
+    struct tlp *const e = &u->queue[m->hca * u->queue_max + (q->tail++ & (u->queue_max - 1))];
+
+    *e = *m;
+    e->at = t->now;
+    e->status = status;
+}
+
+/* Completions are always sunk: an adapter has no more reads in flight than tags. */
+static bool sink_completions(struct root *u, const struct tick *t)
+{
+    bool moved = false;
+
+    if (VALID(t, u->mem_done) && root_room(u, PEEK(u->mem_done)->hca)) {
+        const struct tlp *const m = POP(t, u->mem_done);
+        root_queue(u, t, m, m->status);
+        moved = true;
+    }
+    if (VALID(t, u->io_fault) && root_room(u, PEEK(u->io_fault)->hca)) {
+        root_queue(u, t, POP(t, u->io_fault), DMA_UR);
+        moved = true;
+    }
+    return moved;
+}
+
+/* An adapter has more reads in flight than it may: what waits goes on when a completion has left. */
+static bool no_room(const struct root *u, const struct tick *t)
+{
+    return (VALID(t, u->mem_done) && !root_room(u, PEEK(u->mem_done)->hca)) ||
+           (VALID(t, u->io_fault) && !root_room(u, PEEK(u->io_fault)->hca)) ||
+           (VALID(t, u->up_tlp) && !root_room(u, PEEK(u->up_tlp)->hca));
+}
+
+static bool sink_mmio_answer(struct root *u, const struct tick *t)
+{
+    if (!VALID(t, u->up_mmio) || !READY(t, u->cpu_rd)) {
+        return false;
+    }
+    const struct mmio_rsp *const m = POP(t, u->up_mmio);
+    const uint64_t delay = u->answer_delay == 0 ? 0 : u->answer_delay - 1;
+
+    PASS(t, u->cpu_rd, mmio_rsp, delay, m);
+    return true;
+}
+
+static bool malformed(const struct tlp *m)
+{
+    return m->type != TLP_MSI &&
+           (m->len == 0 || (m->addr & (PAGE_BYTES - 1)) + m->len > PAGE_BYTES);
+}
+
+static void refuse(struct root *u, const struct tick *t, const struct tlp *m)
+{
+    t->s->root_malformed++;
+    if (m->type == TLP_MRD) {
+        root_queue(u, t, m, DMA_UR);
+    } else if (m->slot != NO_SLOT) {
+        pool_give(&t->store->rx_pool, t->k, m->slot);
+    }
+}
+
+/* The receive buffer is up_tlp: what leaves it gives its credits back. */
+static bool forward(struct root *u, const struct tick *t)
+{
+    if (!VALID(t, u->up_tlp) || !READY(t, u->io_req) || !READY(t, u->fc_out)) {
+        return false;
+    }
+    const struct tlp *const head = PEEK(u->up_tlp);
+    hca_assert(head->hca < u->ports);
+    const bool bad = malformed(head);
+    if (bad && head->type == TLP_MRD && !root_room(u, head->hca)) {
+        return false;
+    }
+    const struct tlp *const m = POP(t, u->up_tlp);
+    const struct tlp_credits c = tlp_credits(t->p, m);
+    const uint64_t delay = u->credit_delay == 0 ? 0 : u->credit_delay - 1;
+
+    if (bad) {
+        refuse(u, t, m);
+    } else {
+        t->s->root_up_requests++;
+        PASS(t, u->io_req, tlp, 0, m);
+    }
+    PUSH(t, u->fc_out, credit, delay, .ph = (uint16_t)c.ph, .pd = (uint16_t)c.pd,
+         .nph = (uint16_t)c.nph, .hca = m->hca);
+    return true;
+}
+
+struct act root_tick(struct root *u, const struct tick *t)
+{
+    uint64_t wake = HCA_NEVER;
+    const bool stuck = no_room(u, t);
+    bool moved = sink_completions(u, t);
+
+    moved |= sink_mmio_answer(u, t);
+    moved |= forward(u, t);
+    if (root_down(u, t, &wake)) {
+        return (struct act){true, stuck ? t->now : wake};
+    }
+    return (struct act){moved, wake};
+}

@@ -1,0 +1,69 @@
+/* tlp.h: what a TLP costs on the link and in credits, the same at both ends of it.
+ *
+ * Source: PCIe Base 4.0, 2.2 (headers), 2.6.1 (credits), 3.5 and 4.2 (framing); the sums are those
+ * of pcie-bench/pcie-model, which docs/units/pcie.md compares. */
+#pragma once
+#include "model/spec.h"
+
+enum {
+    TLP_FRAMING_BYTES = 8, /* framing token or STP and END, sequence number, LCRC  */
+    TLP_HEADER_3DW = 12,   /* completions, and requests below 4 GiB                */
+    TLP_HEADER_4DW = 16,   /* a 64-bit header is not allowed below 4 GiB           */
+    TLP_ECRC_BYTES = 4,
+    TLP_CREDIT_BYTES = 16, /* one data credit                                      */
+    TLP_MSI_BYTES = 4
+};
+
+struct tlp_credits {
+    uint32_t ph, pd, nph;
+};
+
+/* TLPs that an entry stands for: more than one in a train (sim.train_tlps_max). */
+static inline uint32_t tlp_count(const struct tlp *m)
+{
+    return m->tlps > 1 ? m->tlps : 1;
+}
+
+/* Payload on the link in bytes: whole double words, the outer ones cut by byte enables. */
+static inline uint32_t tlp_payload_bytes(const struct tlp *m)
+{
+    switch (m->type) {
+    case TLP_MWR:
+    case TLP_CPLD:
+        return (((uint32_t)m->addr & 3) + m->len + 3) & ~3U;
+    case TLP_MSI:
+        return TLP_MSI_BYTES;
+    default:
+        return 0;
+    }
+}
+
+/* Header, framing and ECRC of one TLP of the kind of m, bytes. */
+static inline uint32_t tlp_overhead_bytes(const struct hca_param *p, const struct tlp *m)
+{
+    const bool completion = m->type == TLP_CPLD || m->type == TLP_CPL;
+    const uint32_t header = completion || m->addr >> 32 == 0 ? TLP_HEADER_3DW : TLP_HEADER_4DW;
+
+    return TLP_FRAMING_BYTES + header + (p->pcie_ecrc != 0 ? TLP_ECRC_BYTES : 0);
+}
+
+/* All bytes of the entry on the link. */
+static inline uint32_t tlp_link_bytes(const struct hca_param *p, const struct tlp *m)
+{
+    return tlp_count(m) * tlp_overhead_bytes(p, m) + tlp_payload_bytes(m);
+}
+
+/* Whether bytes travel with the entry: without sim.payload, payload is lengths only. */
+static inline bool tlp_has_bytes(const struct hca_param *p, const struct tlp *m)
+{
+    return p->sim_payload != 0 || m->cls != CLS_PAYLOAD;
+}
+
+/* Credits that a request takes and gives back. A train larger than all that the root port
+ * advertises takes all of it. */
+struct tlp_credits tlp_credits(const struct hca_param *p, const struct tlp *m);
+
+/* Line of the link in one direction: cycles per byte, less what ACK and UpdateFC DLLPs and SKP
+ * ordered sets take. The fraction is exact unless it needs more than 45 bits (odd clocks with odd
+ * DLLP intervals); then it is off by less than 2^-40. */
+struct serial tlp_line(const struct hca_param *p);

@@ -1,0 +1,44 @@
+/* cli.h: the commands of hcasim. Each takes its own argc/argv (argv[0]: its name) and returns the
+ * exit status of the program. */
+#pragma once
+#include "model/param.h"
+#include "traces/hct.h"
+
+enum {
+    EXIT_OK = 0,
+    EXIT_OPS_FAILED = 1,   /* operations failed, or a limit struck     */
+    EXIT_USAGE = 2,        /* usage or configuration                   */
+    EXIT_TRACE = 3,        /* bad trace or capture                     */
+    EXIT_HOST = 4,         /* the machine: disk full, no memory        */
+    EXIT_INTERRUPTED = 130 /* report of what ran so far                */
+};
+
+int cmd_run(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
+int cmd_params(int argc, char **argv);
+int cmd_presets(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
+int cmd_sweep(int argc, char **argv);
+
+/* Configuration of a command line: files, presets and --set in the order given. */
+struct config_args {
+    struct {
+        enum { CONFIG_ARG_FILE, CONFIG_ARG_PRESET, CONFIG_ARG_SET } kind;
+        const char *text;
+    } item[256];
+    unsigned n;
+};
+
+/* False: more than fit. */
+bool config_arg(struct config_args *a, int kind, const char *text);
+
+/* Defaults, then files and presets in their order, then every --set. Exit status, *c and err. The
+ * rules that join parameters are not checked yet. */
+int config_resolve(const struct config_args *a, struct hca_config *c, struct hca_error *err);
+
+/* --set for a number, with an origin of its own. */
+bool config_put(struct hca_config *c, const char *key, uint64_t value, const char *origin,
+                struct hca_error *err);
+
+/* Prints "hcasim: text" to stderr and returns the status. */
+int complain(int status, const char *text);

@@ -1,0 +1,537 @@
+#include "sim/replay/replay_i.h"
+
+#include "model/defs.h"
+#include "model/msg.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the actor of a host: its machine and the queues posted there ------------------------------- */
+
+static uint64_t host_next(void *self)
+{
+    const struct actor_self *const a = self;
+    const uint64_t m = machine_next(a->r->machine[a->host]);
+    const uint64_t q = a->r->phase != CREATING ? heap_top(a->r, a->host) : NEVER;
+
+    return m < q ? m : q;
+}
+
+static void drain_mmio(struct actor_self *a)
+{
+    struct mmio_req m;
+    uint64_t at;
+
+    while (machine_mmio(a->r->machine[a->host], &at, &m)) {
+        world_mmio(a->r->w, a->host, at, &m);
+    }
+}
+
+static void drain_stamps(struct actor_self *a)
+{
+    struct driver_stamp s;
+
+    while (machine_stamp(a->r->machine[a->host], &s)) {
+        if (a->r->stamps != NULL && s.mid != 0) {
+            (void)stamps_add(a->r->stamps, s.mid - 1, s.stage, s.at_ps);
+        }
+    }
+}
+
+/* The send whose message a receive completion of trace QP q brought. */
+static uint64_t sender_of(struct replay *r, uint32_t q, uint32_t src_qpn)
+{
+    uint32_t from = r->res->qp[q].peer;
+
+    if (r->res->qp[q].type == HCT_QP_UD) {
+        for (from = 0; from < r->res->qps && r->qp[from].qpn != src_qpn; from++) {
+        }
+    }
+    if (from >= r->res->qps) {
+        return NO_OP;
+    }
+    struct qp_sent *const s = &r->qp[from];
+    uint64_t *link = &s->sent_first;
+    while (*link != NO_OP && slot_of(r, *link)->op.ud_qp != HCT_NONE &&
+           slot_of(r, *link)->op.ud_qp != q) {
+        link = &slot_of(r, *link)->next_sent;
+    }
+    const uint64_t id = *link;
+    if (id != NO_OP) {
+        *link = slot_of(r, id)->next_sent;
+    }
+    if (s->sent_first == NO_OP) {
+        s->sent_last = NO_OP;
+    }
+    return id;
+}
+
+static void received(struct replay *r, unsigned host, const struct driver_completion *c)
+{
+    const uint32_t q = r->qp_rev[host][c->qp];
+    const uint64_t id = c->wr_id - 1;
+
+    if (c->status == WC_OK && held(r, id)) {
+        const uint64_t from = sender_of(r, q, c->src_qp);
+        if (from != NO_OP && held(r, from)) {
+            struct slot *const send = slot_of(r, from), *const recv = slot_of(r, id);
+            check_received(r, send, recv, c->byte_len, (c->wc_flags & CQE_GRH) != 0);
+            if (r->stamps != NULL && send->first_in_ps == 0) {
+                send->first_in_ps = stamps_last(r->stamps, from, STAGE_first_in);
+            }
+            recv->first_in_ps = send->first_in_ps;
+            happen(r, from, HCT_DEP_RECV, c->polled_ps);
+        }
+    }
+    op_ended(r, id, c->visible_ps, c->polled_ps, c->status, false);
+}
+
+static void drain_completions(struct actor_self *a)
+{
+    struct replay *const r = a->r;
+    struct driver_completion c;
+
+    while (machine_completion(r->machine[a->host], &c)) {
+        if (c.recv) {
+            received(r, a->host, &c);
+            continue;
+        }
+        const uint64_t id = c.wr_id - 1;
+        if (held(r, id) && c.status == WC_OK && slot_of(r, id)->op.kind == HCT_READ) {
+            check_target(r, slot_of(r, id));
+        }
+        op_ended(r, id, c.visible_ps, c.polled_ps, c.status, c.silent != 0);
+    }
+}
+
+static void after(struct actor_self *a, uint64_t now)
+{
+    struct driver_async async;
+
+    drain_completions(a);
+    if (a->r->phase != CREATING) {
+        (void)read_ahead(a->r);
+        unblock(a->r, a->host, now);
+        post_ready(a->r, a->host, now);
+    }
+    while (machine_async(a->r->machine[a->host], &async)) {
+    }
+    drain_mmio(a);
+    drain_stamps(a);
+}
+
+static void host_act(void *self, uint64_t now)
+{
+    struct actor_self *const a = self;
+
+    if (machine_next(a->r->machine[a->host]) <= now) {
+        machine_act(a->r->machine[a->host], now);
+    }
+    after(a, now);
+}
+
+static void host_seen(void *self, uint64_t at, const struct seen *m)
+{
+    struct actor_self *const a = self;
+    struct replay *const r = a->r;
+
+    if (m->mid != 0 && m->cls == CLS_PAYLOAD && r->phase == RUNNING) {
+        uint64_t id = (r->base & ~0xffffffffULL) + (m->mid - 1); /* low 32 bits of the id */
+        id += id < r->base ? 1ULL << 32 : 0;
+        struct slot *const s = held(r, id) ? slot_of(r, id) : NULL;
+        if (s != NULL && s->happened[HCT_DEP_VISIBLE] == NEVER && writes_remote(s->op.kind)) {
+            check_target(r, s);
+        }
+        happen(r, id, HCT_DEP_VISIBLE, at);
+    }
+    machine_seen(r->machine[a->host], at, m);
+    after(a, host_now(world_host(r->w, a->host)));
+}
+
+static void host_irq_in(void *self, uint64_t at, const struct irq *m)
+{
+    struct actor_self *const a = self;
+
+    machine_irq(a->r->machine[a->host], at, m);
+    after(a, host_now(world_host(a->r->w, a->host)));
+}
+
+static void host_answer(void *self, uint64_t at, const struct mmio_rsp *m)
+{
+    struct actor_self *const a = self;
+
+    machine_answer(a->r->machine[a->host], at, m);
+    after(a, host_now(world_host(a->r->w, a->host)));
+}
+
+static void host_bench(void *self, uint64_t at, unsigned hca, const struct bench_res *m)
+{
+    struct actor_self *const a = self;
+    struct replay *const r = a->r;
+    uint64_t id = r->base - r->base % WINDOW + m->cookie;
+
+    id += id < r->base ? WINDOW : 0;
+    if (held(r, id) && slot_of(r, id)->queue >= r->bench0) {
+        const uint32_t q = slot_of(r, id)->queue;
+        slot_of(r, id)->post_ps = hca_ps(world_hca(r->w, a->host, hca), m->t_start);
+        const uint64_t end = hca_ps(world_hca(r->w, a->host, hca), m->t_end);
+        r->queue[q].direct = true; /* what becomes ready now is posted here, not by the cores */
+        op_ended(r, id, end, at, m->status == DMA_OK ? HCT_WC_SUCCESS : HCT_WC_LOC_PROT_ERR, false);
+        r->queue[q].direct = false;
+        post_bench_queue(r, q, hca_now(world_hca(r->w, a->host, hca)));
+    }
+}
+
+void replay_event(struct replay *r, unsigned host, int hca, uint64_t at_ps,
+                  const struct trace_rec *rec)
+{
+    (void)host;
+    (void)hca;
+    if (rec->id == EV_stage && r->stamps != NULL) {
+        struct ev_stage e;
+        memcpy(&e, rec->args, sizeof e);
+        const uint64_t when = e.at <= rec->cycle ? at_ps - (rec->cycle - e.at) *
+                                                               (1000000000 / r->p.core_clock_khz)
+                                                 : at_ps + (e.at - rec->cycle) *
+                                                               (1000000000 / r->p.core_clock_khz);
+        (void)stamps_add(r->stamps, e.mid - 1, e.stage, when);
+    }
+}
+
+/* --- finished operations: told once every stamp of their window is in --------------------------- */
+
+static uint64_t relative(const struct replay *r, uint64_t ps)
+{
+    return ps > r->start_ps ? ps - r->start_ps : 0;
+}
+
+static void fold(struct replay *r, const struct replay_done *d)
+{
+    const uint64_t w[] = {d->op->id, d->status, d->t_post, d->t_doorbell, d->t_first_wire,
+                          d->t_last_wire, d->t_visible, d->t_polled};
+
+    r->f.timing_hash = hash_words(r->f.timing_hash, 0, w, sizeof w);
+    r->f.ops++;
+    const bool good = d->status == HCT_WC_SUCCESS;
+    r->f.failed += !d->as_expected;
+    r->f.expected_errors += d->as_expected && !good;
+    r->f.bytes += good ? d->bytes : 0;
+    r->f.last_ps = d->t_polled > r->f.last_ps ? d->t_polled : r->f.last_ps;
+    if (!d->as_expected && r->f.first_failure[0] == '\0') {
+        char kind[32], got[32], want[32];
+        snprintf(r->f.first_failure, sizeof r->f.first_failure,
+                 "op %llu (%s on QP %u): status %s, expected %s", (unsigned long long)d->op->id,
+                 hct_name(hct_text_kind, d->op->kind, kind, sizeof kind), d->op->qp,
+                 hct_name(hct_text_wc, d->status, got, sizeof got),
+                 hct_name(hct_text_wc, d->op->expect, want, sizeof want));
+    }
+}
+
+static void finish_one(struct replay *r, struct slot *s)
+{
+    struct replay_done d = {.op = &s->op, .host = r->queue[s->queue].host,
+                            .bytes = hct_op_bytes(&s->op), .status = s->status,
+                            .silent = s->silent, .as_expected = s->status == s->op.expect};
+    uint64_t end = s->visible_ps;
+
+    d.fn = s->op.fn != HCT_NONE ? s->op.fn
+           : s->op.qp != HCT_NONE ? r->res->pd[r->res->qp[s->op.qp].pd].fn
+                                  : r->res->pd[r->res->srq[s->op.srq].pd].fn;
+    if (r->stamps != NULL && s->op.kind != HCT_RECV) {
+        const uint64_t retired = stamps_last(r->stamps, s->op.id, STAGE_retired);
+        end = s->silent && retired != 0 ? retired : end;
+        stamps_take(r->stamps, s->op.id, s->post_ps, end,
+                    s->silent ? STAGE_retired : STAGE_cqe_visible, &d.stages);
+        s->first_in_ps = d.stages.last[STAGE_first_in];
+    }
+    d.t_post = relative(r, s->post_ps);
+    d.t_doorbell = relative(r, d.stages.last[STAGE_rung]);
+    d.t_first_wire = relative(r, d.stages.last[STAGE_first_out]);
+    d.t_last_wire = relative(r, d.stages.last[STAGE_wire_out]);
+    d.t_visible = relative(r, end);
+    d.t_polled = relative(r, s->polled_ps);
+    d.latency_ps = end - (s->op.kind == HCT_RECV && s->first_in_ps != 0 ? s->first_in_ps
+                                                                       : s->post_ps);
+    fold(r, &d);
+    if (r->sink != NULL) {
+        r->sink(r->sink_arg, &d);
+    }
+    if (s->payload != NULL) {
+        r->payload_held -= s->payload_bytes;
+        free(s->payload);
+        s->payload = NULL;
+    }
+    s->state = OP_FREE;
+}
+
+static void finish_until(struct replay *r, uint64_t now)
+{
+    while (r->done_n > 0 && r->done[r->done_first].at_ps < now) {
+        const uint64_t id = r->done[r->done_first].id;
+        r->done_first = (r->done_first + 1) % WINDOW;
+        r->done_n--;
+        finish_one(r, slot_of(r, id));
+    }
+    release(r);
+}
+
+/* --- open, set up, run, close ------------------------------------------------------------------- */
+
+static bool open_maps(struct replay *r)
+{
+    const struct hct_resources *const x = r->res;
+    struct {
+        uint32_t **map;
+        uint32_t n;
+    } maps[] = {{&r->driver_of, x->fns}, {&r->pd_of, x->pds}, {&r->mr_of, x->mrs},
+                {&r->cq_of, x->cqs},     {&r->srq_of, x->srqs}, {&r->qp_of, x->qps},
+                {&r->ah_of, x->ahs}};
+
+    for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) {
+        *maps[i].map = calloc(maps[i].n + 1, sizeof(uint32_t));
+        if (*maps[i].map == NULL) {
+            return false;
+        }
+    }
+    for (unsigned h = 0; h < r->hosts; h++) {
+        r->qp_rev[h] = calloc(x->qps + 1, sizeof(uint32_t));
+        if (r->qp_rev[h] == NULL) {
+            return false;
+        }
+    }
+    r->qp = calloc(x->qps + 1, sizeof *r->qp);
+    r->slot = calloc(WINDOW, sizeof *r->slot);
+    r->done = calloc(WINDOW, sizeof *r->done);
+    r->stamps = r->o.want_stages ? stamps_open() : NULL;
+    return r->qp != NULL && r->slot != NULL && r->done != NULL &&
+           (r->stamps != NULL || !r->o.want_stages) && queues_open(r);
+}
+
+static bool open_machines(struct replay *r, struct hct_error *err)
+{
+    for (unsigned h = 0; h < r->hosts; h++) {
+        struct hca_error why;
+        r->machine[h] = machine_open(&r->p, world_host(r->w, h), h, &why);
+        if (r->machine[h] == NULL) {
+            snprintf(err->text, sizeof err->text, "host %u: %.340s", h, why.text);
+            return false;
+        }
+        r->self[h] = (struct actor_self){r, h};
+        const struct actor a = {.self = &r->self[h], .host = h, .next = host_next, .act = host_act,
+                                .seen = host_seen, .irq = host_irq_in, .answer = host_answer,
+                                .bench = host_bench};
+        if (!world_add(r->w, &a)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const char *too_small(const struct replay *r)
+{
+    for (uint32_t i = 0; i < r->res->fns; i++) {
+        const struct hct_fn *const f = &r->res->fn[i];
+        if (f->host >= r->hosts) {
+            return "host.count";
+        }
+        if (f->hca >= world_hcas(r->w)) {
+            return "host.hcas";
+        }
+        if (f->index >= r->p.hca_fn_max) {
+            return "hca.fn_max";
+        }
+        if (f->vm >= r->p.host_vms) {
+            return "host.vms";
+        }
+    }
+    return NULL;
+}
+
+struct replay *replay_open(struct world *w, const struct hca_param *p, const char *path,
+                           const struct replay_options *o, struct hct_error *err, int *status)
+{
+    struct replay *const r = calloc(1, sizeof *r);
+
+    *status = 4;
+    snprintf(err->text, sizeof err->text, "no memory");
+    if (r == NULL) {
+        return NULL;
+    }
+    r->w = w;
+    r->p = *p;
+    r->o = *o;
+    r->hosts = world_hosts(w);
+    const enum hct_status s = hct_open(path, &r->reader, err);
+    if (s != HCT_OK) {
+        *status = hct_exit_status(s);
+        replay_close(r);
+        return NULL;
+    }
+    r->res = hct_resources(r->reader);
+    const char *const key = too_small(r);
+    if (key != NULL) {
+        *status = 2;
+        snprintf(err->text, sizeof err->text, "%s: the trace needs a larger %s; use --set %s=N",
+                 path, key, key);
+        replay_close(r);
+        return NULL;
+    }
+    if (!open_maps(r) || !open_machines(r, err)) {
+        replay_close(r);
+        return NULL;
+    }
+    return r;
+}
+
+void replay_close(struct replay *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    uint32_t *const maps[] = {r->driver_of, r->pd_of, r->mr_of, r->cq_of,
+                              r->srq_of,    r->qp_of, r->ah_of};
+    for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) {
+        free(maps[i]);
+    }
+    for (unsigned h = 0; h < WORLD_HOSTS_MAX; h++) {
+        machine_close(r->machine[h]);
+        free(r->qp_rev[h]);
+        free(r->heap[h].queue);
+    }
+    for (uint32_t i = 0; r->slot != NULL && i < WINDOW; i++) {
+        free(r->slot[i].payload);
+    }
+    free(r->slot);
+    free(r->done);
+    free(r->queue);
+    free(r->qp);
+    free(r->atomic_seen);
+    free(r->grh);
+    stamps_close(r->stamps);
+    hct_close(r->reader);
+    free(r);
+}
+
+bool replay_setup(struct replay *r, struct hct_error *err)
+{
+    if (!setup_resources(r, err)) {
+        return false;
+    }
+    r->phase = FILLING;
+    (void)read_ahead(r);
+    for (uint32_t q = r->recv0; q < r->bench0; q++) {
+        arm(r, q, 0);
+    }
+    (void)world_run(r->w, UINT64_MAX, NULL, NULL);
+    for (unsigned h = 0; h < r->hosts; h++) {
+        uint64_t last;
+        r->f.setup_commands += machine_commands(r->machine[h], &last);
+        r->f.setup_ps = last > r->f.setup_ps ? last : r->f.setup_ps;
+    }
+    return true;
+}
+
+static bool heaps_empty(const struct replay *r)
+{
+    for (unsigned h = 0; h < r->hosts; h++) {
+        if (r->heap[h].n > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct watch {
+    struct replay *r;
+    bool (*stop)(void *);
+    void *arg;
+    bool stopped;
+};
+
+/* Once per window: everything before world_now has happened and every stamp of it is in. */
+static bool each_window(void *arg)
+{
+    struct watch *const x = arg;
+
+    finish_until(x->r, world_now(x->r->w));
+    x->stopped = x->stop != NULL && x->stop(x->arg);
+    return x->stopped;
+}
+
+static enum replay_end verdict(const struct replay *r, enum world_end end)
+{
+    if (end == WORLD_STOPPED) {
+        return REPLAY_STOPPED;
+    }
+    if (end == WORLD_LIMIT) {
+        return REPLAY_LIMIT;
+    }
+    if (r->base < r->next) {
+        return REPLAY_STUCK;
+    }
+    return r->damaged ? REPLAY_BAD_TRACE : REPLAY_DONE;
+}
+
+enum replay_end replay_run(struct replay *r, replay_sink *sink, void *arg, bool (*stop)(void *),
+                           void *stop_arg)
+{
+    struct watch x = {r, stop, stop_arg, false};
+
+    r->sink = sink;
+    r->sink_arg = arg;
+    if (r->phase != RUNNING) {
+        r->phase = RUNNING;
+        r->start_ps = world_now(r->w);
+        for (uint32_t q = 0; q < r->queues; q++) {
+            arm(r, q, r->start_ps);
+        }
+    }
+    const uint64_t limit = r->o.max_time_ps > UINT64_MAX - r->start_ps
+                               ? UINT64_MAX
+                               : r->start_ps + r->o.max_time_ps;
+    for (;;) {
+        const uint64_t read = r->f.read;
+        const enum world_end end = world_run(r->w, limit, each_window, &x);
+        finish_until(r, UINT64_MAX);
+        (void)read_ahead(r);
+        if (end != WORLD_IDLE || (r->f.read == read && heaps_empty(r))) {
+            return verdict(r, end);
+        }
+    }
+}
+
+const struct replay_figures *replay_figures(const struct replay *r)
+{
+    return &r->f;
+}
+
+const struct hct_resources *replay_resources(const struct replay *r)
+{
+    return r->res;
+}
+
+hct_reader *replay_reader(const struct replay *r)
+{
+    return r->reader;
+}
+
+struct machine *replay_machine(const struct replay *r, unsigned host)
+{
+    return r->machine[host];
+}
+
+const char *replay_waiting(const struct replay *r, char *buf, size_t size)
+{
+    if (r->base == r->next) {
+        snprintf(buf, size, "nothing");
+        return buf;
+    }
+    const struct slot *const s = &r->slot[r->base % WINDOW];
+    static const char *const state[] = {"ended", "waits for a dependency", "waits for its queue",
+                                        "is posted and not completed", "is completed"};
+    char kind[32];
+    snprintf(buf, size, "op %llu (%s on QP %u) %s", (unsigned long long)r->base,
+             hct_name(hct_text_kind, s->op.kind, kind, sizeof kind), s->op.qp, state[s->state]);
+    return buf;
+}

@@ -1,0 +1,491 @@
+#include "sim/system/world.h"
+
+#include "model/defs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { HCAS_MAX = 8, FN_ADAPTER_DEVFN = 255 };
+
+struct world {
+    struct hca_param p;
+    unsigned hosts, hcas, actors;
+    struct host *host[WORLD_HOSTS_MAX];
+    struct hca *hca[WORLD_HOSTS_MAX][HCAS_MAX];
+    struct net *net;
+    struct actor *actor; /* [WORLD_ACTORS_MAX] */
+    uint64_t now, lookahead_ps, pcie_up_ps, port_ps;
+    world_event *sink;
+    void *sink_arg;
+    struct world_figures f;
+};
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A failure here is a wire of the edge that was made too short: a bug, not an input. */
+static void must(bool pushed, const char *port)
+{
+    if (!pushed) {
+        fprintf(stderr, "world: port %s has no room: its depth does not cover the latency\n", port);
+        abort();
+    }
+}
+
+static bool open_host(struct world *w, unsigned i, const char **why)
+{
+    if (host_open(&w->p, &w->host[i], why) != HCA_OK) {
+        return false;
+    }
+    for (unsigned a = 0; a < w->hcas; a++) {
+        if (hca_open(&w->p, &w->hca[i][a], why) != HCA_OK) {
+            return false;
+        }
+        host_attach(w->host[i], a, hca_dma_place(w->hca[i][a], 0));
+    }
+    return true;
+}
+
+/* No message crosses faster than this; one cycle at least, because every wire is registered. */
+static void set_lookahead(struct world *w)
+{
+    const uint64_t cycle = 1000000000 / w->p.core_clock_khz;
+    const uint64_t pcie = least(w->p.pcie_latency_up_ns, w->p.pcie_latency_down_ns) * 1000;
+
+    w->pcie_up_ps = w->p.pcie_latency_up_ns * 1000;
+    w->port_ps = w->p.port_mac_latency_ns * 1000;
+    w->lookahead_ps = most(least(pcie, w->port_ps + net_lookahead(w->net)), cycle);
+}
+
+struct world *world_open(const struct hca_param *p, const char **why)
+{
+    struct world *const w = calloc(1, sizeof *w);
+
+    *why = "no memory";
+    if (w == NULL) {
+        return NULL;
+    }
+    w->p = *p;
+    w->hosts = (unsigned)p->host_count;
+    w->hcas = (unsigned)p->host_hcas;
+    w->actor = calloc(WORLD_ACTORS_MAX, sizeof *w->actor);
+    bool good = w->actor != NULL;
+    for (unsigned i = 0; good && i < w->hosts; i++) {
+        good = open_host(w, i, why);
+    }
+    w->net = good ? net_open(p, w->hosts * w->hcas, why) : NULL;
+    if (w->net == NULL) {
+        world_close(w);
+        return NULL;
+    }
+    set_lookahead(w);
+    return w;
+}
+
+void world_close(struct world *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < w->hosts; i++) {
+        for (unsigned a = 0; a < w->hcas; a++) {
+            hca_close(w->hca[i][a]);
+        }
+        host_close(w->host[i]);
+    }
+    net_close(w->net);
+    free(w->actor);
+    free(w);
+}
+
+void world_set_mode(struct world *w, unsigned mode)
+{
+    for (unsigned i = 0; i < w->hosts; i++) {
+        host_set_mode(w->host[i], mode);
+        for (unsigned a = 0; a < w->hcas; a++) {
+            hca_set_mode(w->hca[i][a], mode);
+        }
+    }
+}
+
+void world_set_trace(struct world *w, uint64_t mask, world_event *sink, void *arg)
+{
+    w->sink = sink;
+    w->sink_arg = arg;
+    for (unsigned i = 0; i < w->hosts; i++) {
+        host_set_trace(w->host[i], mask);
+        for (unsigned a = 0; a < w->hcas; a++) {
+            hca_set_trace(w->hca[i][a], mask);
+        }
+    }
+}
+
+bool world_add(struct world *w, const struct actor *a)
+{
+    if (w->actors == WORLD_ACTORS_MAX) {
+        return false;
+    }
+    w->actor[w->actors++] = *a;
+    return true;
+}
+
+/* --- from adapters ----------------------------------------------------------------------------- */
+
+static void drain_hca_events(struct world *w, unsigned i, unsigned a)
+{
+    struct trace_rec r;
+
+    while (hca_event(w->hca[i][a], &r)) {
+        if (w->sink != NULL) {
+            w->sink(w->sink_arg, i, (int)a, hca_ps(w->hca[i][a], r.cycle), &r);
+        }
+    }
+}
+
+static void dma_to_host(struct world *w, unsigned i, unsigned a)
+{
+    struct tlp m;
+    const uint8_t *bytes;
+    uint64_t at;
+
+    hca_pop(w->hca[i][a], HCA_DMA_OUT, &at, &m, &bytes);
+    const bool shared = w->p.host_vm_requester == HCA_HOST_VM_REQUESTER_SHARED;
+    const unsigned devfn = shared && m.fn != FN_ADAPTER_DEVFN ? 0 : m.fn;
+    m.hca = (uint8_t)a;
+    m.rid = (uint16_t)((a + 1) << 8 | devfn);
+    const bool carries = m.type == TLP_MWR || m.type == TLP_MSI;
+    must(host_push(w->host[i], HOST_UP_TLP_IN, at, &m, carries ? bytes : NULL), "up_tlp");
+}
+
+/* TLPs of several adapters enter the host in order of time. What leaves an adapter later than
+ * reached arrives after reached + latency, so everything up to there is complete. */
+static void dma_of_host(struct world *w, unsigned i, uint64_t reached)
+{
+    const uint64_t safe = w->hcas == 1 ? UINT64_MAX - 1 : reached + w->pcie_up_ps;
+
+    for (;;) {
+        uint64_t first = UINT64_MAX;
+        unsigned from = 0;
+        for (unsigned a = 0; a < w->hcas; a++) {
+            const uint64_t at = hca_head(w->hca[i][a], HCA_DMA_OUT);
+            if (at < first) {
+                first = at;
+                from = a;
+            }
+        }
+        if (first > safe) {
+            return;
+        }
+        dma_to_host(w, i, from);
+    }
+}
+
+static void net_of_hca(struct world *w, unsigned i, unsigned a)
+{
+    struct frame f;
+    const uint8_t *bytes;
+    uint64_t at;
+
+    while (hca_pop(w->hca[i][a], HCA_NET_OUT, &at, &f, &bytes)) {
+        const struct net_side side = {f.mid, f.mid_first, f.source};
+        if (f.loop) {
+            net_loop(w->net, i * w->hcas + a, at, bytes, f.len, f.captured);
+            continue;
+        }
+        net_send(w->net, i * w->hcas + a, at, bytes, f.len, f.captured, f.fc != 0, &side);
+        w->f.frames++;
+    }
+}
+
+static void rest_of_hca(struct world *w, unsigned i, unsigned a)
+{
+    struct mmio_rsp rsp;
+    struct bench_res res;
+    uint64_t at;
+
+    while (hca_pop(w->hca[i][a], HCA_MMIO_OUT, &at, &rsp, NULL)) {
+        rsp.hca = (uint8_t)a;
+        must(host_push(w->host[i], HOST_UP_MMIO_IN, at, &rsp, NULL), "up_mmio");
+    }
+    while (hca_pop(w->hca[i][a], HCA_BENCH_OUT, &at, &res, NULL)) {
+        for (unsigned n = 0; n < w->actors; n++) {
+            const struct actor *const c = &w->actor[n];
+            if (c->host == i && c->bench != NULL) {
+                c->bench(c->self, at, a, &res);
+            }
+        }
+    }
+}
+
+static void run_hca(struct world *w, unsigned i, unsigned a, uint64_t until)
+{
+    for (;;) {
+        const uint64_t reached = hca_run(w->hca[i][a], until);
+        drain_hca_events(w, i, a);
+        net_of_hca(w, i, a);
+        rest_of_hca(w, i, a);
+        if (w->hcas == 1) {
+            dma_of_host(w, i, reached);
+        }
+        if (reached >= until) {
+            return;
+        }
+    }
+}
+
+/* --- from hosts -------------------------------------------------------------------------------- */
+
+static void down_to_hcas(struct world *w, unsigned i)
+{
+    struct host *const h = w->host[i];
+    struct tlp t;
+    struct mmio_req m;
+    struct credit c;
+    uint64_t at;
+
+    while (host_pop(h, HOST_DN_TLP_OUT, &at, &t)) {
+        must(hca_push(w->hca[i][t.hca], HCA_DMA_IN, at, &t, NULL), "pcie_in");
+    }
+    while (host_pop(h, HOST_DN_MMIO_OUT, &at, &m)) {
+        must(hca_push(w->hca[i][m.hca], HCA_MMIO_IN, at, &m, NULL), "mmio_in");
+    }
+    while (host_pop(h, HOST_FC_OUT, &at, &c)) {
+        must(hca_push(w->hca[i][c.hca], HCA_FC_IN, at, &c, NULL), "fc_in");
+    }
+}
+
+static void up_to_cores(struct world *w, unsigned i)
+{
+    struct host *const h = w->host[i];
+    struct seen s;
+    struct irq q;
+    struct mmio_rsp r;
+    uint64_t at;
+
+    while (host_pop(h, HOST_SEEN_OUT, &at, &s)) {
+        for (unsigned n = 0; n < w->actors; n++) {
+            const struct actor *const c = &w->actor[n];
+            if (c->host == i && c->seen != NULL) {
+                c->seen(c->self, at, &s);
+            }
+        }
+    }
+    while (host_pop(h, HOST_IRQ_OUT, &at, &q)) {
+        for (unsigned n = 0; n < w->actors; n++) {
+            const struct actor *const c = &w->actor[n];
+            if (c->host == i && c->irq != NULL) {
+                c->irq(c->self, at, &q);
+            }
+        }
+    }
+    while (host_pop(h, HOST_MMIO_OUT, &at, &r)) {
+        for (unsigned n = 0; n < w->actors; n++) {
+            const struct actor *const c = &w->actor[n];
+            if (c->host == i && c->answer != NULL) {
+                c->answer(c->self, at, &r);
+            }
+        }
+    }
+}
+
+static void drain_host_events(struct world *w, unsigned i)
+{
+    struct trace_rec r;
+
+    while (host_event(w->host[i], &r)) {
+        if (w->sink != NULL) {
+            w->sink(w->sink_arg, i, -1, host_ps(w->host[i], r.cycle), &r);
+        }
+    }
+}
+
+static uint64_t next_action(const struct world *w, unsigned host)
+{
+    uint64_t next = UINT64_MAX;
+
+    for (unsigned n = 0; n < w->actors; n++) {
+        const struct actor *const c = &w->actor[n];
+        if (c->host == host) {
+            next = least(next, c->next(c->self));
+        }
+    }
+    return next;
+}
+
+static void act(struct world *w, unsigned host, uint64_t now)
+{
+    for (unsigned n = 0; n < w->actors; n++) {
+        const struct actor *const c = &w->actor[n];
+        if (c->host == host && c->next(c->self) <= now) {
+            c->act(c->self, now);
+        }
+    }
+}
+
+/* The cores of a host act at their times: the host never runs past the next of them. */
+static void run_host(struct world *w, unsigned i, uint64_t until)
+{
+    struct host *const h = w->host[i];
+
+    for (;;) {
+        const uint64_t now = host_now(h), action = next_action(w, i);
+        if (action <= now && now < until) {
+            act(w, i, now);
+            continue;
+        }
+        if (now >= until) {
+            return;
+        }
+        host_run(h, least(until, action));
+        drain_host_events(w, i);
+        down_to_hcas(w, i);
+        up_to_cores(w, i);
+    }
+}
+
+/* --- the loop ---------------------------------------------------------------------------------- */
+
+static uint64_t next_of_all(const struct world *w)
+{
+    uint64_t next = net_next(w->net);
+
+    for (unsigned i = 0; i < w->hosts; i++) {
+        next = least(next, least(host_wake(w->host[i]), next_action(w, i)));
+        for (unsigned a = 0; a < w->hcas; a++) {
+            next = least(next, hca_wake(w->hca[i][a]));
+            next = least(next, hca_head(w->hca[i][a], HCA_DMA_OUT));
+        }
+    }
+    return next;
+}
+
+static void deliver(struct world *w, uint64_t from, uint64_t until)
+{
+    struct net_arrival f;
+
+    net_settle(w->net, from + w->port_ps + net_cable_ps(w->net));
+    while (net_arrive(w->net, until, &f)) {
+        const struct frame m = {.len = f.len, .captured = (uint16_t)f.captured, .fc = f.fc,
+                                .mid = f.side.mid, .mid_first = f.side.mid_first,
+                                .source = f.side.source};
+        must(hca_push(w->hca[f.port / w->hcas][f.port % w->hcas], HCA_NET_IN, f.at_ps, &m, f.bytes),
+             "net_in");
+    }
+}
+
+static void window(struct world *w, uint64_t from, uint64_t until)
+{
+    deliver(w, from, until);
+    for (unsigned i = 0; i < w->hosts; i++) {
+        run_host(w, i, until);
+        for (unsigned a = 0; a < w->hcas; a++) {
+            run_hca(w, i, a, until);
+        }
+        if (w->hcas > 1) {
+            dma_of_host(w, i, until);
+        }
+    }
+    w->f.windows++;
+}
+
+enum world_end world_run(struct world *w, uint64_t until_ps, bool (*stop)(void *arg), void *arg)
+{
+    for (;;) {
+        const uint64_t from = most(next_of_all(w), w->now);
+        if (stop != NULL && stop(arg)) {
+            return WORLD_STOPPED;
+        }
+        if (from == UINT64_MAX) {
+            return WORLD_IDLE;
+        }
+        if (from >= until_ps) {
+            return WORLD_LIMIT;
+        }
+        const uint64_t until = least(from + w->lookahead_ps, until_ps);
+        window(w, from, until);
+        w->now = until;
+    }
+}
+
+/* --- the rest ---------------------------------------------------------------------------------- */
+
+void world_mmio(struct world *w, unsigned host, uint64_t at_ps, const struct mmio_req *m)
+{
+    must(host_push(w->host[host], HOST_MMIO_IN, at_ps, m, NULL), "cpu_mmio");
+}
+
+void world_bench(struct world *w, unsigned host, unsigned hca, uint64_t at_ps,
+                 const struct bench_op *m)
+{
+    must(hca_push(w->hca[host][hca], HCA_BENCH_IN, at_ps, m, NULL), "bench_in");
+}
+
+struct host *world_host(struct world *w, unsigned host)
+{
+    return w->host[host];
+}
+
+struct hca *world_hca(struct world *w, unsigned host, unsigned hca)
+{
+    return w->hca[host][hca];
+}
+
+struct net *world_net(struct world *w)
+{
+    return w->net;
+}
+
+unsigned world_hosts(const struct world *w)
+{
+    return w->hosts;
+}
+
+unsigned world_hcas(const struct world *w)
+{
+    return w->hcas;
+}
+
+uint64_t world_now(const struct world *w)
+{
+    return w->now;
+}
+
+uint64_t world_hash(const struct world *w)
+{
+    uint64_t h = 0;
+
+    for (unsigned i = 0; i < w->hosts; i++) {
+        const uint64_t of_host = host_hash(w->host[i]);
+        h = hash_words(h, i, &of_host, sizeof of_host);
+        for (unsigned a = 0; a < w->hcas; a++) {
+            const uint64_t of_hca = hca_hash(w->hca[i][a]);
+            h = hash_words(h, a, &of_hca, sizeof of_hca);
+        }
+    }
+    return h;
+}
+
+size_t world_memory(const struct world *w)
+{
+    size_t n = 0;
+
+    for (unsigned i = 0; i < w->hosts; i++) {
+        n += host_memory(w->host[i]);
+        for (unsigned a = 0; a < w->hcas; a++) {
+            n += hca_memory(w->hca[i][a]);
+        }
+    }
+    return n;
+}
+
+struct world_figures world_figures(const struct world *w)
+{
+    return w->f;
+}

@@ -1,0 +1,175 @@
+/* From a specification to objects: how many of each, and which ids. */
+#include "traces/gen_plan.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+
+#include "traces/hct_schema.h"
+
+bool gen_bad(const struct gen_place *p, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    (void)hct_fail(p->err, HCT_USAGE, "%s:%u: flow \"%s\": %s", p->file, p->flow->line,
+                   p->flow->name, text);
+    return false;
+}
+
+static uint32_t clamp(uint64_t x, uint64_t lo, uint64_t hi)
+{
+    return (uint32_t)(x < lo ? lo : x > hi ? hi : x);
+}
+
+/* Pairs of guest 0, which has the most. */
+static uint64_t pairs_of_guest(const struct gen_plan *n)
+{
+    return (n->pairs + n->used - 1) / n->used;
+}
+
+static void plan_queues(struct gen_plan *n)
+{
+    const struct gen_flow *f = n->flow;
+    const bool closed = f->arrivals == GEN_ASAP;
+    const uint64_t window = f->window ? f->window : closed ? 64 : 0;
+
+    n->window = f->pattern == GEN_LAT ? 0 : (uint32_t)window;
+    n->sq_depth = f->sq_depth ? (uint32_t)f->sq_depth : clamp(2 * window, 64, 65536);
+    n->rq_depth = f->rq_depth ? (uint32_t)f->rq_depth : clamp(2 * window, closed ? 16 : 256, 65536);
+    const uint64_t shared = f->rq_depth ? f->rq_depth : n->rq_depth * pairs_of_guest(n);
+    n->srq_depth = clamp(shared, 1, 65536);
+    n->rx_queues = f->srq ? n->used : n->pairs;
+    n->rx_depth = f->srq ? n->srq_depth : n->rq_depth;
+}
+
+static void plan_memory(struct gen_plan *n)
+{
+    const struct gen_memory *m = &n->flow->memory;
+    const bool atomic = n->flow->weight[HCT_CAS] || n->flow->weight[HCT_FAA];
+    const uint64_t largest = n->flow->size.max > 8 || !atomic ? n->flow->size.max : 8;
+    const uint64_t per_mr = (pairs_of_guest(n) + m->mrs - 1) / m->mrs;
+    const uint64_t grh = n->flow->transport == HCT_QP_UD ? 40 : 0;
+
+    n->slot_bytes = gen_round_up(largest ? largest : 1, m->align);
+    const uint64_t roomy = n->slot_bytes > 1u << 20 ? n->slot_bytes : 1u << 20;
+    n->mr_bytes = m->mr_bytes               ? m->mr_bytes
+                  : m->offsets == GEN_FIXED ? n->slot_bytes * per_mr
+                                            : roomy;
+    const uint64_t recv = n->flow->size.max + grh;
+    n->recv_slot_bytes = gen_round_up(recv ? recv : 1, 64);
+    const uint64_t queues = n->flow->srq ? 1 : pairs_of_guest(n);
+    n->recv_mr_bytes = n->recv_slot_bytes * n->rx_depth * queues;
+}
+
+static void plan_sides(struct gen_plan *n)
+{
+    const struct gen_flow *f = n->flow;
+    bool receives = false;
+
+    for (uint32_t k = 0; k < HCT_KIND_COUNT; k++) {
+        receives |= f->weight[k] && gen_receives(k);
+    }
+    n->sides = f->pattern == GEN_DMA ? 1 : 2;
+    n->side[0] = (struct gen_side){.host = (uint32_t)f->from};
+    n->side[1] = (struct gen_side){.host = (uint32_t)f->to, .receives = receives};
+    n->side[0].receives = receives && (f->bidirectional || f->pattern == GEN_LAT);
+}
+
+/* Gives ids to the objects of a flow. */
+static void plan_ids(struct gen_plans *all, struct gen_plan *n, uint64_t count[5])
+{
+    const bool dma = n->flow->pattern == GEN_DMA;
+
+    for (uint32_t s = 0; s < n->sides; s++) {
+        struct gen_side *side = &n->side[s];
+        side->mr = (uint32_t)count[0];
+        count[0] += n->used * n->flow->memory.mrs;
+        side->recv_mr = (uint32_t)count[0];
+        count[0] += side->receives ? n->used : 0;
+        side->cqs = dma ? 0 : n->flow->cq_per_qp ? n->pairs : n->used;
+        side->cq = (uint32_t)count[1];
+        count[1] += side->cqs;
+        side->srq = (uint32_t)count[2];
+        count[2] += side->receives && n->flow->srq ? n->used : 0;
+        side->ah = (uint32_t)count[3];
+        count[3] += !dma && n->flow->transport == HCT_QP_UD ? n->used : 0;
+        all->slots += (uint64_t)n->pairs * (n->window + 3);
+        all->slots += side->receives ? (uint64_t)n->rx_queues * (n->rx_depth + 2) : 0;
+    }
+    n->qp = (uint32_t)count[4];
+    count[4] += dma ? 0 : 2 * (uint64_t)n->pairs;
+}
+
+static bool check_plan(const struct gen_place *p, const struct gen_plan *n)
+{
+    const struct gen_memory *m = &n->flow->memory;
+    const uint64_t cqes = (uint64_t)(n->sq_depth + n->rq_depth + n->srq_depth) *
+                          (n->flow->cq_per_qp ? 1 : pairs_of_guest(n));
+
+    if (n->mr_bytes < n->slot_bytes || n->mr_bytes > HCT_MR_BYTES_MAX) {
+        return gen_bad(p,
+                       "memory: mr_bytes = %" PRIu64 ": must hold one slot of %" PRIu64
+                       " bytes and be at most 2^40",
+                       n->mr_bytes, n->slot_bytes);
+    }
+    if (m->offsets == GEN_ZIPF && n->mr_bytes / 4096 > ZIPF_MAX) {
+        return gen_bad(p, "memory: offsets zipf covers at most %d pages of 4 KiB per MR", ZIPF_MAX);
+    }
+    if (n->recv_mr_bytes > HCT_MR_BYTES_MAX) {
+        return gen_bad(p,
+                       "receive buffers take %" PRIu64 " bytes per VM, at most 2^40: lower "
+                       "rq_depth, qps or size",
+                       n->recv_mr_bytes);
+    }
+    return cqes <= 4194304 ||
+           gen_bad(p,
+                   "a CQ would need %" PRIu64 " entries, at most 4194304: use cq_per_qp: true, or "
+                   "lower qps, window or rq_depth",
+                   cqes);
+}
+
+bool gen_make_plans(const char *file, const struct gen_spec *spec, struct gen_plans *out,
+                    struct hct_error *err)
+{
+    uint64_t count[5] = {0};
+
+    *out = (struct gen_plans){.spec = spec};
+    out->fns_per_host = (uint32_t)(spec->adapters * spec->functions);
+    out->guests_per_host = (uint32_t)(out->fns_per_host * spec->vms);
+    for (uint32_t i = 0; i < spec->flows; i++) {
+        struct gen_plan *n = &out->plan[i];
+        const struct gen_place p = {file, &spec->flow[i], err};
+        n->flow = &spec->flow[i];
+        n->pairs = (uint32_t)n->flow->qps;
+        n->used = n->pairs < out->guests_per_host ? n->pairs : out->guests_per_host;
+        plan_queues(n);
+        plan_memory(n);
+        plan_sides(n);
+        if (!check_plan(&p, n)) {
+            return false;
+        }
+        plan_ids(out, n, count);
+        for (uint32_t k = 0; k < 5; k++) {
+            static const char *const name[] = {"MRs", "CQs", "SRQs", "address handles", "QPs"};
+            if (count[k] > HCT_OBJECTS_MAX) {
+                return gen_bad(&p, "up to here %" PRIu64 " %s, at most %d", count[k], name[k],
+                               HCT_OBJECTS_MAX);
+            }
+        }
+        if (out->slots > GEN_SLOTS_MAX) {
+            return gen_bad(&p,
+                           "windows and receive queues take %" PRIu64
+                           " slots up to here, at most %d: lower qps, window or rq_depth",
+                           out->slots, GEN_SLOTS_MAX);
+        }
+    }
+    out->mrs = (uint32_t)count[0];
+    out->cqs = (uint32_t)count[1];
+    out->srqs = (uint32_t)count[2];
+    out->ahs = (uint32_t)count[3];
+    out->qps = (uint32_t)count[4];
+    return true;
+}
