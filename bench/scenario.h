@@ -11,12 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SCENARIO_MUST(c, text)                                \
-    do {                                                      \
-        if (!(c)) {                                           \
-            fprintf(stderr, "bench: %s: %s\n", #c, (text));   \
-            exit(1);                                          \
-        }                                                     \
+#define SCENARIO_MUST(c, text)                              \
+    do {                                                    \
+        if (!(c)) {                                         \
+            fprintf(stderr, "bench: %s: %s\n", #c, (text)); \
+            exit(1);                                        \
+        }                                                   \
     } while (0)
 
 static inline void scenario_config(const char *preset, struct hca_config *c)
@@ -28,7 +28,8 @@ static inline void scenario_config(const char *preset, struct hca_config *c)
                   err.text);
 }
 
-/* --- DMA benches: one host, the bench unit of its adapter ---------------------------------------- */
+/* --- DMA benches: one host, the bench unit of its adapter ----------------------------------------
+ */
 
 struct scenario_dma {
     struct world *w;
@@ -51,7 +52,8 @@ static inline uint64_t scenario_random(struct scenario_dma *s)
 static inline void scenario_push(struct scenario_dma *s, uint64_t at_ps)
 {
     const uint64_t unit = (s->len + 63) / 64 * 64, places = s->window / unit;
-    const struct bench_op b = {.addr = s->base + scenario_random(s) % places * unit, .len = s->len,
+    const struct bench_op b = {.addr = s->base + scenario_random(s) % places * unit,
+                               .len = s->len,
                                .kind = (uint8_t)s->kind};
 
     world_bench(s->w, 0, 0, at_ps, &b);
@@ -94,8 +96,9 @@ static inline void scenario_result(void *self, uint64_t at, unsigned hca, const 
     }
 }
 
-/* Maps `window` bytes of VM memory for function 0 of adapter 0 and runs n operations, depth at once.
- * A first pass over the window fills the caches when there is one of at most 4096 operations. */
+/* Maps `window` bytes of VM memory for function 0 of adapter 0 and runs n operations, depth at
+ * once. A first pass over the window fills the caches when there is one of at most 4096 operations.
+ */
 static inline void scenario_dma(const char *preset, unsigned kind, uint32_t len, uint64_t window,
                                 bool iommu, uint64_t n, uint32_t depth, struct scenario_dma *s)
 {
@@ -107,16 +110,21 @@ static inline void scenario_dma(const char *preset, unsigned kind, uint32_t len,
     c.value.host_count = 1;
     c.value.link_switch = 1;
     c.value.iommu_mode = iommu ? HCA_IOMMU_MODE_ON : HCA_IOMMU_MODE_OFF;
-    *s = (struct scenario_dma){.kind = kind, .len = len, .window = window, .left = n, .seed = 1,
-                               .depth = depth, .base = iommu ? iova : phys};
+    *s = (struct scenario_dma){.kind = kind,
+                               .len = len,
+                               .window = window,
+                               .left = n,
+                               .seed = 1,
+                               .depth = depth,
+                               .base = iommu ? iova : phys};
     s->w = world_open(&c.value, &why);
     SCENARIO_MUST(s->w != NULL, why);
     if (iommu) {
         SCENARIO_MUST(host_map(world_host(s->w, 0), 1 << 8, iova, phys, window, 3, 4096),
                       "page tables do not fit");
     }
-    const struct actor a = {.self = s, .next = scenario_next, .act = scenario_act,
-                            .bench = scenario_result};
+    const struct actor a = {
+        .self = s, .next = scenario_next, .act = scenario_act, .bench = scenario_result};
     SCENARIO_MUST(world_add(s->w, &a), "actor");
     (void)world_run(s->w, UINT64_MAX, NULL, NULL);
     SCENARIO_MUST(s->done == n, "the bench did not end");
@@ -140,7 +148,8 @@ static inline double scenario_dma_gbps(unsigned kind, uint32_t len, uint64_t win
     return (double)(s.done - 1) * len * 8000.0 / (double)(s.last_ps - s.first_ps);
 }
 
-/* --- RDMA: a generated trace between two hosts ---------------------------------------------------- */
+/* --- RDMA: a generated trace between two hosts
+ * ---------------------------------------------------- */
 
 struct scenario_run {
     uint64_t ops, last_ps, latency_sum_ps, packets, wall_ns, activations, bytes;
@@ -199,8 +208,10 @@ static inline void scenario_trace(const struct hca_param *p, const char *spec_te
     gen_spec_free(&spec);
     struct world *const w = world_open(p, &why);
     SCENARIO_MUST(w != NULL, why);
-    const struct replay_options o = {.timing = REPLAY_ASAP, .max_time_ps = UINT64_MAX,
-                                     .check_payload = p->sim_payload != 0, .want_stages = stages};
+    const struct replay_options o = {.timing = REPLAY_ASAP,
+                                     .max_time_ps = UINT64_MAX,
+                                     .check_payload = p->sim_payload != 0,
+                                     .want_stages = stages};
     struct replay *const r = replay_open(w, p, path, &o, &err, &status);
     SCENARIO_MUST(r != NULL, err.text);
     unlink(path);

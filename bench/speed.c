@@ -41,7 +41,8 @@ static struct scenario_run measure(size_t row, unsigned runs, uint32_t ops)
     c.value.sim_payload = rows[row].payload;
     c.value.sim_train_tlps_max = rows[row].train;
     snprintf(spec, sizeof spec,
-             "flows:\n  - pattern: bw\n    op: %s\n    qps: 4\n    ops: %" PRIu32 "\n    size: %" PRIu32
+             "flows:\n  - pattern: bw\n    op: %s\n    qps: 4\n    ops: %" PRIu32
+             "\n    size: %" PRIu32
              "\n    window: 16\n    memory: {mr_bytes: 64K, offsets: sequential}\n",
              rows[row].op, ops, rows[row].size);
     for (unsigned i = 0; i < runs; i++) {
@@ -92,10 +93,11 @@ int main(int argc, char **argv)
     }
     runs = runs < 1 ? 1 : runs > RUNS_MAX ? RUNS_MAX : runs;
     if (!json) {
-        printf("Speed of the model, median of %u; packets: data packets of 4 KiB rows, all frames of "
-               "64 B rows\n%-16s %-8s %-10s %12s %12s %10s %10s %9s\n",
-               runs, "workload", "payload", "", "packets/s", "messages/s", "act/packet", "ns/act",
-               "MiB");
+        printf(
+            "Speed of the model, median of %u; packets: data packets of 4 KiB rows, all frames of "
+            "64 B rows\n%-16s %-8s %-10s %12s %12s %10s %10s %9s\n",
+            runs, "workload", "payload", "", "packets/s", "messages/s", "act/packet", "ns/act",
+            "MiB");
     }
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const uint32_t n = (uint32_t)((uint64_t)rows[i].ops * ops / 1000);

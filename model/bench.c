@@ -83,8 +83,12 @@ static bool accept(struct bench *u, const struct tick *t)
     const uint8_t i = front(&u->s.free);
 
     u->s.free.head++;
-    u->run[i] = (struct bench_run){.addr = m->addr, .start = t->now, .len = m->len,
-                                   .cookie = m->cookie, .fn = m->fn, .kind = m->kind,
+    u->run[i] = (struct bench_run){.addr = m->addr,
+                                   .start = t->now,
+                                   .len = m->len,
+                                   .cookie = m->cookie,
+                                   .fn = m->fn,
+                                   .kind = m->kind,
                                    .reading = m->kind == BENCH_READ};
     if (m->kind > BENCH_WRRD) {
         t->s->bench_refused++;
@@ -108,18 +112,19 @@ static uint32_t slice(const struct bench_run *r)
     return left < room ? left : room;
 }
 
+/* Time starts with the first request; the read of a write-then-read belongs to the same operation.
+ */
 static void begin(struct bench_run *r, const struct tick *t)
 {
-    if (r->issued == 0 && r->kind != BENCH_WRRD) {
-        r->start = t->now;
-    } else if (r->issued == 0 && r->reading == 0) {
+    if (r->issued == 0 && (r->kind != BENCH_WRRD || r->reading == 0)) {
         r->start = t->now;
     }
 }
 
 static bool issue_read(struct bench *u, const struct tick *t)
 {
-    if (!any(&u->s.read) || !READY(t, u->rd_req_bench) || u->s.reads == u->rd_rsp_bench->ctl.depth) {
+    if (!any(&u->s.read) || !READY(t, u->rd_req_bench) ||
+        u->s.reads == u->rd_rsp_bench->ctl.depth) {
         return false;
     }
     const uint8_t i = front(&u->s.read);
@@ -194,7 +199,8 @@ struct act bench_tick(struct bench *u, const struct tick *t)
     moved |= issue_read(u, t);
     moved |= issue_write(u, t);
     moved |= report(u, t);
-    if (moved && (any(&u->s.read) || any(&u->s.write) || any(&u->s.done) || VALID(t, u->bench_in))) {
+    if (moved &&
+        (any(&u->s.read) || any(&u->s.write) || any(&u->s.done) || VALID(t, u->bench_in))) {
         return AGAIN(t);
     }
     return moved ? MOVED : IDLE;

@@ -11,7 +11,7 @@ void command_open(struct command *u, struct opening *o)
     cmd_obj_open(u, o);
 }
 
-/* --- register writes ----------------------------------------------------------------------------- */
+/* --- register writes -------------------------------------------------------------------------- */
 
 /* reg_state takes one entry per cycle, from here or from the end of a command. */
 static bool can_tell(const struct command *u, const struct tick *t)
@@ -85,7 +85,7 @@ static bool take_register(struct command *u, const struct tick *t)
     return true;
 }
 
-/* --- turns ---------------------------------------------------------------------------------------- */
+/* --- turns ------------------------------------------------------------------------------------ */
 
 static void begin(struct command *u, const struct tick *t)
 {

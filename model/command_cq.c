@@ -14,7 +14,7 @@ static bool ring_ok(bool native, uint64_t base, uint64_t record, uint64_t bytes,
            chunks >= 1 + cmd_pages(bytes, 1);
 }
 
-/* --- completion queues ------------------------------------------------------------------------------ */
+/* --- completion queues ------------------------------------------------------------------------ */
 
 void cmd_create_cq(struct command *u, const struct tick *t)
 {
@@ -114,7 +114,7 @@ void cmd_end_cq(struct command *u, uint32_t handle)
     ADD(u, .kind = OP_CALL, .call = CALL_FORGET, .a = OBJ_CQ, .number = handle);
 }
 
-/* --- shared receive queues --------------------------------------------------------------------------- */
+/* --- shared receive queues -------------------------------------------------------------------- */
 
 static uint16_t srq_stride(const struct pv_create_srq *r)
 {
@@ -131,8 +131,8 @@ static bool srq_ok(const struct tick *t, const struct pv_create_srq *r)
            cmd_power2(r->attr.max_wr) && r->attr.max_wr <= t->p->hca_max_srq_wr &&
            r->attr.max_sge >= 1 && r->attr.max_sge <= SGE_MAX &&
            r->attr.max_sge <= t->p->hca_max_sge && r->attr.srq_limit <= r->attr.max_wr &&
-           ring_ok(native, r->pdir_dma, r->db_record_ext,
-                   (uint64_t)r->attr.max_wr * srq_stride(r), r->nchunks);
+           ring_ok(native, r->pdir_dma, r->db_record_ext, (uint64_t)r->attr.max_wr * srq_stride(r),
+                   r->nchunks);
 }
 
 void cmd_create_srq(struct command *u, const struct tick *t)
@@ -228,8 +228,8 @@ void cmd_srq_query(struct command *u, const struct tick *t, void *ctx)
     const struct srqc *const c = ctx;
     const bool armed = c->q.fired != c->limit_sn + 1;
 
-    resp->attr = (struct pv_srq_attr){.max_wr = c->s.max_wr, .max_sge = c->s.max_sge,
-                                      .srq_limit = armed ? c->limit_set : 0};
+    resp->attr = (struct pv_srq_attr){
+        .max_wr = c->s.max_wr, .max_sge = c->s.max_sge, .srq_limit = armed ? c->limit_set : 0};
     cmd_send(u, sizeof *resp);
 }
 

@@ -35,8 +35,9 @@ void cmd_start_dsr(struct command *u, const struct tick *t)
 /* EUI-64 of a MAC address, in network byte order. */
 static uint64_t guid(uint64_t mac)
 {
-    const uint8_t b[8] = {(uint8_t)(mac >> 40 ^ 2), (uint8_t)(mac >> 32), (uint8_t)(mac >> 24), 0xff,
-                          0xfe, (uint8_t)(mac >> 16), (uint8_t)(mac >> 8), (uint8_t)mac};
+    const uint8_t b[8] = {
+        (uint8_t)(mac >> 40 ^ 2), (uint8_t)(mac >> 32), (uint8_t)(mac >> 24), 0xff, 0xfe,
+        (uint8_t)(mac >> 16),     (uint8_t)(mac >> 8),  (uint8_t)mac};
     uint64_t g;
 
     memcpy(&g, b, sizeof g);

@@ -6,22 +6,32 @@
 typedef void cmd_call(struct command *u, const struct tick *t, void *ctx);
 enum cmd_call_id {
     CALL_NONE,
-    CALL_DSR_READ, CALL_DSR_DONE, CALL_DISPATCH, CALL_SWEEP, CALL_FORGET,
-    CALL_CQ_FILL, CALL_SRQ_FILL, CALL_SRQ_LIMIT, CALL_SRQ_QUERY,
-    CALL_QP_FILL, CALL_QP_STOP, CALL_QP_CLEAR, CALL_QP_MODIFY, CALL_QP_QUERY,
+    CALL_DSR_READ,
+    CALL_DSR_DONE,
+    CALL_DISPATCH,
+    CALL_SWEEP,
+    CALL_FORGET,
+    CALL_CQ_FILL,
+    CALL_SRQ_FILL,
+    CALL_SRQ_LIMIT,
+    CALL_SRQ_QUERY,
+    CALL_QP_FILL,
+    CALL_QP_STOP,
+    CALL_QP_CLEAR,
+    CALL_QP_MODIFY,
+    CALL_QP_QUERY,
     CALLS
 };
 cmd_call cmd_dsr_read, cmd_dsr_done, cmd_dispatch, cmd_sweep, cmd_forget_call;
 cmd_call cmd_cq_fill, cmd_srq_fill, cmd_srq_limit, cmd_srq_query;
 cmd_call cmd_qp_fill, cmd_qp_stop, cmd_qp_clear, cmd_qp_modify, cmd_qp_query;
 
-/* --- command_step.c: steps ------------------------------------------------------------------------ */
+/* --- command_step.c: steps -------------------------------------------------------------------- */
 
 /* Does what the step under way can do in this cycle; true: moved. */
 bool cmd_step(struct command *u, const struct tick *t);
 /* Takes answers of other units. */
 bool cmd_answers(struct command *u, const struct tick *t);
-
 
 /* Appends a step. */
 void cmd_add(struct command *u, struct cmd_op op);
@@ -38,7 +48,7 @@ void cmd_send(struct command *u, uint32_t bytes);
 
 struct cmd_fn *cmd_fn(const struct command *u);
 
-/* --- command_obj.c: tables -------------------------------------------------------------------------- */
+/* --- command_obj.c: tables -------------------------------------------------------------------- */
 
 void cmd_obj_open(struct command *u, struct opening *o);
 
@@ -58,7 +68,7 @@ static inline uint32_t cmd_number(const struct command *u, uint32_t handle)
     return u->s.fn * (uint32_t)QP_ROUND + handle;
 }
 
-/* --- the 21 commands; each is called with the request in cmd_req --------------------------------- */
+/* --- the 21 commands; each is called with the request in cmd_req ------------------------------ */
 
 typedef void cmd_exec(struct command *u, const struct tick *t);
 cmd_exec cmd_query_port, cmd_query_pkey, cmd_create_pd, cmd_destroy_pd, cmd_create_mr;
@@ -77,14 +87,14 @@ void cmd_end_gid(struct command *u, const struct tick *t, uint32_t index);
 /* State of a QP as verbs sees it: errors found by the pipes count. */
 uint32_t cmd_qp_state(const struct qpc *c);
 
-/* --- command_dsr.c: registers --------------------------------------------------------------------- */
+/* --- command_dsr.c: registers ----------------------------------------------------------------- */
 
 void cmd_start_dsr(struct command *u, const struct tick *t);
 void cmd_start_ctl(struct command *u);
 void cmd_start_reset(struct command *u);
 uint64_t cmd_mac(const struct command *u);
 
-/* --- checks ------------------------------------------------------------------------------------------ */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 static inline bool cmd_power2(uint64_t n)
 {

@@ -7,7 +7,7 @@
 
 enum { SQD_NOTIFY = 1 << 2, ANY_STATE_MASK = QPM_STATE | QPM_CUR_STATE };
 
-/* --- current state ------------------------------------------------------------------------------------ */
+/* --- current state ---------------------------------------------------------------------------- */
 
 uint32_t cmd_qp_state(const struct qpc *c)
 {
@@ -20,18 +20,18 @@ uint32_t cmd_qp_state(const struct qpc *c)
     return c->ack.error == ACK_SQE && c->s.state == QPS_RTS ? QPS_SQE : c->s.state;
 }
 
-/* --- changes of state ----------------------------------------------------------------------------------- */
+/* --- changes of state ------------------------------------------------------------------------- */
 
 enum { T_UD, T_UC, T_RC, T_GSI, TYPES };
 
-#define AV_PATH  (QPM_AV | QPM_MTU | QPM_DEST_QPN | QPM_RQ_PSN)
-#define RC_RTR   (AV_PATH | QPM_DEST_RD | QPM_MIN_RNR)
-#define RC_RTS   (QPM_TIMEOUT | QPM_RETRY | QPM_RNR_RETRY | QPM_SQ_PSN | QPM_RD_ATOMIC)
-#define CONN     (QPM_ACCESS | QPM_ALT_PATH | QPM_MIG_STATE)
-#define UD_INIT  (QPM_PKEY | QPM_PORT | QPM_QKEY)
-#define RC_INIT  (QPM_PKEY | QPM_PORT | QPM_ACCESS)
-#define RC_SQD                                                                                   \
-    (CONN | QPM_PORT | QPM_AV | QPM_TIMEOUT | QPM_RETRY | QPM_RNR_RETRY | QPM_RD_ATOMIC |        \
+#define AV_PATH (QPM_AV | QPM_MTU | QPM_DEST_QPN | QPM_RQ_PSN)
+#define RC_RTR  (AV_PATH | QPM_DEST_RD | QPM_MIN_RNR)
+#define RC_RTS  (QPM_TIMEOUT | QPM_RETRY | QPM_RNR_RETRY | QPM_SQ_PSN | QPM_RD_ATOMIC)
+#define CONN    (QPM_ACCESS | QPM_ALT_PATH | QPM_MIG_STATE)
+#define UD_INIT (QPM_PKEY | QPM_PORT | QPM_QKEY)
+#define RC_INIT (QPM_PKEY | QPM_PORT | QPM_ACCESS)
+#define RC_SQD                                                                            \
+    (CONN | QPM_PORT | QPM_AV | QPM_TIMEOUT | QPM_RETRY | QPM_RNR_RETRY | QPM_RD_ATOMIC | \
      QPM_DEST_RD | QPM_PKEY | QPM_MIN_RNR)
 
 /* need: all of these; may: any of those beside them. By type UD, UC, RC, GSI. */
@@ -39,17 +39,22 @@ static const struct change {
     uint8_t from, to;
     uint32_t need[TYPES], may[TYPES];
 } changes[] = {
-    {QPS_RESET, QPS_INIT, {UD_INIT, RC_INIT, RC_INIT, QPM_PKEY | QPM_QKEY},
-     {0, 0, 0, QPM_PORT}},
+    {QPS_RESET, QPS_INIT, {UD_INIT, RC_INIT, RC_INIT, QPM_PKEY | QPM_QKEY}, {0, 0, 0, QPM_PORT}},
     {QPS_INIT, QPS_INIT, {0, 0, 0, 0}, {UD_INIT, RC_INIT, RC_INIT, UD_INIT}},
-    {QPS_INIT, QPS_RTR, {0, AV_PATH, RC_RTR, 0},
+    {QPS_INIT,
+     QPS_RTR,
+     {0, AV_PATH, RC_RTR, 0},
      {QPM_PKEY | QPM_QKEY, CONN | QPM_PKEY, CONN | QPM_PKEY, QPM_PKEY | QPM_QKEY}},
-    {QPS_RTR, QPS_RTS, {QPM_SQ_PSN, QPM_SQ_PSN, RC_RTS, QPM_SQ_PSN},
+    {QPS_RTR,
+     QPS_RTS,
+     {QPM_SQ_PSN, QPM_SQ_PSN, RC_RTS, QPM_SQ_PSN},
      {QPM_QKEY, CONN, CONN | QPM_MIN_RNR, QPM_QKEY}},
     {QPS_RTS, QPS_RTS, {0, 0, 0, 0}, {QPM_QKEY, CONN, CONN | QPM_MIN_RNR, QPM_QKEY}},
     {QPS_RTS, QPS_SQD, {0, 0, 0, 0}, {SQD_NOTIFY, SQD_NOTIFY, SQD_NOTIFY, SQD_NOTIFY}},
     {QPS_SQD, QPS_RTS, {0, 0, 0, 0}, {QPM_QKEY, CONN, CONN | QPM_MIN_RNR, QPM_QKEY}},
-    {QPS_SQD, QPS_SQD, {0, 0, 0, 0},
+    {QPS_SQD,
+     QPS_SQD,
+     {0, 0, 0, 0},
      {QPM_PKEY | QPM_QKEY, CONN | QPM_AV | QPM_PKEY, RC_SQD, QPM_PKEY | QPM_QKEY}},
     {QPS_SQE, QPS_RTS, {0, 0, 0, 0}, {QPM_QKEY, QPM_ACCESS, 0, QPM_QKEY}},
 };
@@ -80,7 +85,7 @@ static bool change_ok(const struct qpc *c, const struct pv_modify_qp *r, uint32_
     return false;
 }
 
-/* --- attributes ------------------------------------------------------------------------------------------- */
+/* --- attributes ------------------------------------------------------------------------------- */
 
 /* An address needs a GID of this function, except on InfiniBand inside a subnet. */
 static bool address_ok(const struct command *u, const struct tick *t, const struct pv_ah_attr *a)
@@ -116,10 +121,14 @@ static bool values_ok(const struct command *u, const struct tick *t, const struc
 
 static void set_address(struct av *v, const struct pv_ah_attr *a)
 {
-    *v = (struct av){.dlid = a->dlid, .flow_label = a->flow_label & 0xfffff,
-                     .sgid_index = a->sgid_index, .hop_limit = a->hop_limit,
-                     .tclass = a->traffic_class, .sl = a->sl & 15,
-                     .src_path_bits = a->src_path_bits & 0x7f, .is_global = a->ah_flags & 1};
+    *v = (struct av){.dlid = a->dlid,
+                     .flow_label = a->flow_label & 0xfffff,
+                     .sgid_index = a->sgid_index,
+                     .hop_limit = a->hop_limit,
+                     .tclass = a->traffic_class,
+                     .sl = a->sl & 15,
+                     .src_path_bits = a->src_path_bits & 0x7f,
+                     .is_global = a->ah_flags & 1};
     memcpy(v->dgid, a->dgid, sizeof v->dgid);
     memcpy(v->dmac, a->dmac, sizeof v->dmac);
 }
@@ -150,7 +159,7 @@ static void set_attributes(struct qp_static *s, const struct pv_modify_qp *r)
     }
 }
 
-/* --- the command -------------------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------ */
 
 void cmd_modify_qp(struct command *u, const struct tick *t)
 {
@@ -195,8 +204,7 @@ void cmd_qp_modify(struct command *u, const struct tick *t, void *ctx)
     if (to == QPS_RESET) {
         ADD(u, .kind = OP_KICK, .a = KICK_RESET, .number = qn);
         ADD(u, .kind = OP_CQ, .number = NO_NUMBER);
-        ADD(u, .kind = OP_CTX, .a = CTX_QP, .b = CTX_GET_EXCL, .number = qn,
-            .call = CALL_QP_CLEAR);
+        ADD(u, .kind = OP_CTX, .a = CTX_QP, .b = CTX_GET_EXCL, .number = qn, .call = CALL_QP_CLEAR);
     } else if (to == QPS_ERR) {
         ADD(u, .kind = OP_KICK, .a = KICK_FLUSH, .number = qn);
     } else if (to >= QPS_RTR) {
@@ -218,11 +226,28 @@ void cmd_qp_clear(struct command *u, const struct tick *t, void *ctx)
 
     memset(c, 0, sizeof *c);
     c->s = (struct qp_static){
-        .sq = s.sq, .rq = s.rq, .state_page_pdir = s.state_page_pdir, .qn = s.qn,
-        .handle = s.handle, .qpn = s.qpn, .pd = s.pd, .send_cqn = s.send_cqn,
-        .recv_cqn = s.recv_cqn, .srqn = s.srqn, .mtu_bytes = (uint16_t)t->p->port_mtu_bytes,
-        .fn = s.fn, .type = s.type, .state = QPS_RESET, .format = s.format, .sig_all = s.sig_all,
-        .port = 1, .weight = s.weight, .has_srq = s.has_srq, .generation = ++qp->gen,
-        .max_send_sge = s.max_send_sge, .max_recv_sge = s.max_recv_sge, .user = s.user,
+        .sq = s.sq,
+        .rq = s.rq,
+        .state_page_pdir = s.state_page_pdir,
+        .qn = s.qn,
+        .handle = s.handle,
+        .qpn = s.qpn,
+        .pd = s.pd,
+        .send_cqn = s.send_cqn,
+        .recv_cqn = s.recv_cqn,
+        .srqn = s.srqn,
+        .mtu_bytes = (uint16_t)t->p->port_mtu_bytes,
+        .fn = s.fn,
+        .type = s.type,
+        .state = QPS_RESET,
+        .format = s.format,
+        .sig_all = s.sig_all,
+        .port = 1,
+        .weight = s.weight,
+        .has_srq = s.has_srq,
+        .generation = ++qp->gen,
+        .max_send_sge = s.max_send_sge,
+        .max_recv_sge = s.max_recv_sge,
+        .user = s.user,
     };
 }

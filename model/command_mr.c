@@ -38,11 +38,16 @@ void cmd_create_mr(struct command *u, const struct tick *t)
     const bool user = r->flags == 0;
     mr->pd = r->pd_handle;
     pd->refs++;
-    u->s.mpt = (struct mpt_set){.va = r->start, .len = user ? r->length : 0,
-                                .pdir = user ? r->pdir_dma : 0, .key = key, .pd = r->pd_handle,
+    u->s.mpt = (struct mpt_set){.va = r->start,
+                                .len = user ? r->length : 0,
+                                .pdir = user ? r->pdir_dma : 0,
+                                .key = key,
+                                .pd = r->pd_handle,
                                 .access = r->access_flags & MR_ACCESS,
-                                .pages = r->flags == PV_MR_DMA ? 0 : r->nchunks, .fn = u->s.fn,
-                                .op = MPT_CREATE, .flags = (uint8_t)r->flags};
+                                .pages = r->flags == PV_MR_DMA ? 0 : r->nchunks,
+                                .fn = u->s.fn,
+                                .op = MPT_CREATE,
+                                .flags = (uint8_t)r->flags};
     ADD(u, .kind = OP_MPT);
 
     struct pv_resp_mr *const resp = cmd_resp(u, t);

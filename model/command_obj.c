@@ -8,7 +8,7 @@ enum { SWEEP_PER_CYCLE = 64 };
 void cmd_obj_open(struct command *u, struct opening *o)
 {
     const uint64_t max[OBJ_KINDS] = {
-        [OBJ_PD] = o->p->hca_pd_max, [OBJ_UC] = o->p->hca_uar_max, [OBJ_MR] = o->p->hca_mr_max,
+        [OBJ_PD] = o->p->hca_pd_max, [OBJ_UC] = o->p->hca_uar_max,  [OBJ_MR] = o->p->hca_mr_max,
         [OBJ_CQ] = o->p->hca_cq_max, [OBJ_SRQ] = o->p->hca_srq_max, [OBJ_QP] = o->p->hca_qp_max};
     const uint32_t first[OBJ_KINDS] = {[OBJ_UC] = 1, [OBJ_MR] = 1, [OBJ_QP] = 2};
 
@@ -110,7 +110,7 @@ void cmd_forget(struct command *u, enum cmd_kind kind, uint32_t handle)
     l->tail = handle + 1;
 }
 
-/* --- reset ------------------------------------------------------------------------------------------ */
+/* --- reset ------------------------------------------------------------------------------------ */
 
 /* In the order in which objects name each other; GIDs last, numbered OBJ_KINDS. */
 static const uint8_t order[] = {OBJ_QP, OBJ_SRQ, OBJ_CQ, OBJ_MR, OBJ_PD, OBJ_UC, OBJ_KINDS};
@@ -118,24 +118,12 @@ static const uint8_t order[] = {OBJ_QP, OBJ_SRQ, OBJ_CQ, OBJ_MR, OBJ_PD, OBJ_UC,
 static void end_object(struct command *u, const struct tick *t, unsigned kind, uint32_t handle)
 {
     switch (kind) {
-    case OBJ_QP:
-        cmd_end_qp(u, handle);
-        break;
-    case OBJ_SRQ:
-        cmd_end_srq(u, handle);
-        break;
-    case OBJ_CQ:
-        cmd_end_cq(u, handle);
-        break;
-    case OBJ_MR:
-        cmd_end_mr(u, handle);
-        break;
-    case OBJ_KINDS:
-        cmd_end_gid(u, t, handle);
-        break;
-    default:
-        cmd_forget(u, kind, handle);
-        break;
+    case OBJ_QP: cmd_end_qp(u, handle); break;
+    case OBJ_SRQ: cmd_end_srq(u, handle); break;
+    case OBJ_CQ: cmd_end_cq(u, handle); break;
+    case OBJ_MR: cmd_end_mr(u, handle); break;
+    case OBJ_KINDS: cmd_end_gid(u, t, handle); break;
+    default: cmd_forget(u, kind, handle); break;
     }
 }
 

@@ -1,18 +1,18 @@
-/* command_pd.c: the commands that touch no context: port, P_Key, PD, user context, GID, MR; and which
- * function executes which command. */
+/* command_pd.c: the commands that touch no context: port, P_Key, PD, user context, GID, MR; and
+ * which function executes which command. */
 #include "model/command_i.h"
 
 static cmd_exec *const exec[PV_COMMANDS] = {
-    [PV_QUERY_PORT] = cmd_query_port,   [PV_QUERY_PKEY] = cmd_query_pkey,
-    [PV_CREATE_PD] = cmd_create_pd,     [PV_DESTROY_PD] = cmd_destroy_pd,
-    [PV_CREATE_MR] = cmd_create_mr,     [PV_DESTROY_MR] = cmd_destroy_mr,
-    [PV_CREATE_CQ] = cmd_create_cq,     [PV_RESIZE_CQ] = cmd_resize_cq,
-    [PV_DESTROY_CQ] = cmd_destroy_cq,   [PV_CREATE_QP] = cmd_create_qp,
-    [PV_MODIFY_QP] = cmd_modify_qp,     [PV_QUERY_QP] = cmd_query_qp,
-    [PV_DESTROY_QP] = cmd_destroy_qp,   [PV_CREATE_UC] = cmd_create_uc,
-    [PV_DESTROY_UC] = cmd_destroy_uc,   [PV_CREATE_BIND] = cmd_create_bind,
+    [PV_QUERY_PORT] = cmd_query_port,     [PV_QUERY_PKEY] = cmd_query_pkey,
+    [PV_CREATE_PD] = cmd_create_pd,       [PV_DESTROY_PD] = cmd_destroy_pd,
+    [PV_CREATE_MR] = cmd_create_mr,       [PV_DESTROY_MR] = cmd_destroy_mr,
+    [PV_CREATE_CQ] = cmd_create_cq,       [PV_RESIZE_CQ] = cmd_resize_cq,
+    [PV_DESTROY_CQ] = cmd_destroy_cq,     [PV_CREATE_QP] = cmd_create_qp,
+    [PV_MODIFY_QP] = cmd_modify_qp,       [PV_QUERY_QP] = cmd_query_qp,
+    [PV_DESTROY_QP] = cmd_destroy_qp,     [PV_CREATE_UC] = cmd_create_uc,
+    [PV_DESTROY_UC] = cmd_destroy_uc,     [PV_CREATE_BIND] = cmd_create_bind,
     [PV_DESTROY_BIND] = cmd_destroy_bind, [PV_CREATE_SRQ] = cmd_create_srq,
-    [PV_MODIFY_SRQ] = cmd_modify_srq,   [PV_QUERY_SRQ] = cmd_query_srq,
+    [PV_MODIFY_SRQ] = cmd_modify_srq,     [PV_QUERY_SRQ] = cmd_query_srq,
     [PV_DESTROY_SRQ] = cmd_destroy_srq,
 };
 
@@ -39,7 +39,7 @@ static void send_one(struct command *u, const struct tick *t, uint32_t value)
     cmd_send(u, sizeof *resp);
 }
 
-/* --- port ------------------------------------------------------------------------------------------- */
+/* --- port ------------------------------------------------------------------------------------- */
 
 /* Code of an MTU in verbs: 1 = 256 ... 5 = 4096. */
 static uint32_t mtu_code(uint64_t bytes)
@@ -59,8 +59,8 @@ static void rate_code(uint64_t mbps, uint8_t *width, uint8_t *speed)
     static const struct {
         uint32_t mbps;
         uint8_t width, speed;
-    } rows[] = {{400000, 2, 128}, {200000, 2, 64}, {100000, 2, 32}, {56000, 2, 16}, {40000, 2, 4},
-                {25000, 1, 32},   {10000, 2, 1},   {0, 1, 1}};
+    } rows[] = {{400000, 2, 128}, {200000, 2, 64}, {100000, 2, 32}, {56000, 2, 16},
+                {40000, 2, 4},    {25000, 1, 32},  {10000, 2, 1},   {0, 1, 1}};
     unsigned i = 0;
 
     while (rows[i].mbps > mbps) {
@@ -104,7 +104,7 @@ void cmd_query_pkey(struct command *u, const struct tick *t)
     send_one(u, t, 0xffff);
 }
 
-/* --- protection domains, user contexts ----------------------------------------------------------- */
+/* --- protection domains, user contexts -------------------------------------------------------- */
 
 void cmd_create_pd(struct command *u, const struct tick *t)
 {
@@ -175,7 +175,7 @@ void cmd_forget_call(struct command *u, const struct tick *t, void *ctx)
     cmd_forget(u, op->a, op->number);
 }
 
-/* --- GIDs ------------------------------------------------------------------------------------------- */
+/* --- GIDs ------------------------------------------------------------------------------------- */
 
 static uint64_t big_endian(const uint8_t *b)
 {
@@ -193,8 +193,12 @@ static void set_gid(struct command *u, const struct tick *t, uint32_t index, str
     const bool tagged = vlan >= 1 && vlan < 0xfff;
 
     u->gid[u->s.fn * t->p->hca_gid_max + index] = gid;
-    u->s.gid = (struct gid_set){.gid_hi = gid.hi, .gid_lo = gid.lo, .mac = cmd_mac(u),
-                                .index = (uint16_t)index, .fn = u->s.fn, .kind = gid.type,
+    u->s.gid = (struct gid_set){.gid_hi = gid.hi,
+                                .gid_lo = gid.lo,
+                                .mac = cmd_mac(u),
+                                .index = (uint16_t)index,
+                                .fn = u->s.fn,
+                                .kind = gid.type,
                                 .vlan = (uint16_t)(tagged ? vlan : t->p->port_vlan_id)};
     ADD(u, .kind = OP_GID);
 }
@@ -211,7 +215,8 @@ void cmd_create_bind(struct command *u, const struct tick *t)
         return;
     }
     set_gid(u, t, r->index,
-            (struct cmd_gid){.hi = big_endian(r->new_gid), .lo = big_endian(r->new_gid + 8),
+            (struct cmd_gid){.hi = big_endian(r->new_gid),
+                             .lo = big_endian(r->new_gid + 8),
                              .type = r->gid_type},
             r->vlan);
 }

@@ -1,10 +1,16 @@
 /* command_qp.c: creating, querying and destroying QPs; see command_modify.c for the states. */
 #include "model/command_i.h"
 
-enum { SEND_HEADER_BYTES = 80, RECV_HEADER_BYTES = 16, UNIT_BYTES = 64, UNITS_MAX = 32768,
-       GSI_HANDLE = 1, GSI_QPN = 1 };
+enum {
+    SEND_HEADER_BYTES = 80,
+    RECV_HEADER_BYTES = 16,
+    UNIT_BYTES = 64,
+    UNITS_MAX = 32768,
+    GSI_HANDLE = 1,
+    GSI_QPN = 1
+};
 
-/* --- checks ------------------------------------------------------------------------------------------ */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 static uint16_t recv_stride(const struct pv_create_qp *r, bool native)
 {
@@ -15,8 +21,8 @@ static uint16_t recv_stride(const struct pv_create_qp *r, bool native)
 static bool sizes_ok(const struct tick *t, const struct pv_create_qp *r, bool native)
 {
     const uint64_t most = native ? UNITS_MAX : t->p->hca_max_qp_wr;
-    const bool recv = r->is_srq ? r->max_recv_wr == 0 || cmd_power2(r->max_recv_wr)
-                                : cmd_power2(r->max_recv_wr);
+    const bool recv =
+        r->is_srq ? r->max_recv_wr == 0 || cmd_power2(r->max_recv_wr) : cmd_power2(r->max_recv_wr);
 
     return cmd_power2(r->max_send_wr) && r->max_send_wr <= most && recv &&
            r->max_recv_wr <= t->p->hca_max_qp_wr && r->max_send_sge <= t->p->hca_max_sge &&
@@ -60,12 +66,12 @@ static bool objects_ok(const struct command *u, const struct pv_create_qp *r, bo
            (!r->is_srq || (srq != NULL && srq->native == native));
 }
 
-/* --- create ------------------------------------------------------------------------------------------- */
+/* --- create ----------------------------------------------------------------------------------- */
 
 /* Number on the wire, decisions 1: unique on the adapter unless functions have their own spaces. */
 static uint32_t wire_number(const struct command *u, const struct tick *t, uint32_t handle)
 {
-    return handle == GSI_HANDLE     ? GSI_QPN
+    return handle == GSI_HANDLE   ? GSI_QPN
            : t->p->hca_namespaces ? handle
                                   : (uint32_t)u->s.fn << 16 | handle;
 }
@@ -133,12 +139,11 @@ void cmd_create_qp(struct command *u, const struct tick *t)
 
 static void fill_rings(struct qp_static *s, const struct pv_create_qp *r, bool native)
 {
-    s->sq = (struct ring){.pdir = native ? r->sq_base_ext : r->pdir_dma,
-                          .entries = r->max_send_wr,
-                          .stride = (uint16_t)(native ? UNIT_BYTES
-                                                      : cmd_stride(SEND_HEADER_BYTES,
-                                                                   r->max_send_sge)),
-                          .page0 = native ? 0 : 1};
+    s->sq = (struct ring){
+        .pdir = native ? r->sq_base_ext : r->pdir_dma,
+        .entries = r->max_send_wr,
+        .stride = (uint16_t)(native ? UNIT_BYTES : cmd_stride(SEND_HEADER_BYTES, r->max_send_sge)),
+        .page0 = native ? 0 : 1};
     s->rq = (struct ring){.pdir = native ? r->rq_base_ext : r->pdir_dma,
                           .entries = r->max_recv_wr,
                           .stride = recv_stride(r, native),
@@ -162,7 +167,8 @@ void cmd_qp_fill(struct command *u, const struct tick *t, void *ctx)
     c->s.send_cqn = cmd_number(u, r->send_cq_handle);
     c->s.recv_cqn = cmd_number(u, r->recv_cq_handle);
     c->s.srqn = r->is_srq ? cmd_number(u, r->srq_handle) : NO_NUMBER;
-    c->s.mtu_bytes = (uint16_t)t->p->port_mtu_bytes; /* of datagram QPs, which never set a path MTU */
+    c->s.mtu_bytes =
+        (uint16_t)t->p->port_mtu_bytes; /* of datagram QPs, which never set a path MTU */
     c->s.fn = u->s.fn;
     c->s.type = r->qp_type;
     c->s.state = QPS_RESET;
@@ -177,7 +183,7 @@ void cmd_qp_fill(struct command *u, const struct tick *t, void *ctx)
     c->s.user = cmd_find(u, OBJ_PD, r->pd_handle)->pd != 0;
 }
 
-/* --- query -------------------------------------------------------------------------------------------- */
+/* --- query ------------------------------------------------------------------------------------ */
 
 void cmd_query_qp(struct command *u, const struct tick *t)
 {
@@ -204,10 +210,14 @@ static uint32_t mtu_code(uint32_t bytes)
 
 static struct pv_ah_attr ah_of(const struct qp_static *s)
 {
-    struct pv_ah_attr a = {.flow_label = s->av.flow_label, .sgid_index = s->av.sgid_index,
-                           .hop_limit = s->av.hop_limit, .traffic_class = s->av.tclass,
-                           .dlid = s->av.dlid, .sl = s->av.sl,
-                           .src_path_bits = s->av.src_path_bits, .ah_flags = s->av.is_global,
+    struct pv_ah_attr a = {.flow_label = s->av.flow_label,
+                           .sgid_index = s->av.sgid_index,
+                           .hop_limit = s->av.hop_limit,
+                           .traffic_class = s->av.tclass,
+                           .dlid = s->av.dlid,
+                           .sl = s->av.sl,
+                           .src_path_bits = s->av.src_path_bits,
+                           .ah_flags = s->av.is_global,
                            .port_num = s->port};
 
     memcpy(a.dgid, s->av.dgid, sizeof a.dgid);
@@ -224,20 +234,30 @@ void cmd_qp_query(struct command *u, const struct tick *t, void *ctx)
     const uint32_t state = cmd_qp_state(c);
 
     resp->attr = (struct pv_qp_attr){
-        .qp_state = state, .cur_qp_state = state, .path_mtu = mtu_code(c->s.mtu_bytes),
-        .qkey = c->s.qkey, .rq_psn = c->rx.ready ? c->rx.epsn & PSN_MASK : c->s.rq_psn,
-        .sq_psn = c->tx.psn & PSN_MASK, .dest_qp_num = c->s.dest_qpn,
-        .qp_access_flags = c->s.access, .pkey_index = c->s.pkey_index,
+        .qp_state = state,
+        .cur_qp_state = state,
+        .path_mtu = mtu_code(c->s.mtu_bytes),
+        .qkey = c->s.qkey,
+        .rq_psn = c->rx.ready ? c->rx.epsn & PSN_MASK : c->s.rq_psn,
+        .sq_psn = c->tx.psn & PSN_MASK,
+        .dest_qp_num = c->s.dest_qpn,
+        .qp_access_flags = c->s.access,
+        .pkey_index = c->s.pkey_index,
         .sq_draining = state == QPS_SQD && c->ack.in_flight != 0,
-        .max_rd_atomic = c->s.max_rd_atomic, .max_dest_rd_atomic = c->s.max_dest_rd_atomic,
-        .min_rnr_timer = c->s.min_rnr_timer, .port_num = c->s.port, .timeout = c->s.timeout,
-        .retry_cnt = c->s.retry_cnt, .rnr_retry = c->s.rnr_retry, .ah = ah_of(&c->s),
+        .max_rd_atomic = c->s.max_rd_atomic,
+        .max_dest_rd_atomic = c->s.max_dest_rd_atomic,
+        .min_rnr_timer = c->s.min_rnr_timer,
+        .port_num = c->s.port,
+        .timeout = c->s.timeout,
+        .retry_cnt = c->s.retry_cnt,
+        .rnr_retry = c->s.rnr_retry,
+        .ah = ah_of(&c->s),
         .cap = {qp->size, qp->recv, qp->send_sge, qp->recv_sge, qp->inline_max, 0},
     };
     cmd_send(u, sizeof *resp);
 }
 
-/* --- destroy ------------------------------------------------------------------------------------------ */
+/* --- destroy ---------------------------------------------------------------------------------- */
 
 void cmd_destroy_qp(struct command *u, const struct tick *t)
 {
@@ -259,8 +279,8 @@ void cmd_qp_stop(struct command *u, const struct tick *t, void *ctx)
     ((struct qpc *)ctx)->s.state = QPS_RESET;
 }
 
-/* Stop it, let the pipes run empty, see its CQEs written (a CQE of a QP that the guest has forgotten
- * blocks its CQ for ever), then forget it. */
+/* Stop it, let the pipes run empty, see its CQEs written (a CQE of a QP that the guest has
+ * forgotten blocks its CQ for ever), then forget it. */
 void cmd_end_qp(struct command *u, uint32_t handle)
 {
     const uint32_t qn = cmd_number(u, handle);

@@ -11,7 +11,7 @@ static cmd_call *const calls[CALLS] = {
     [CALL_QP_MODIFY] = cmd_qp_modify, [CALL_QP_QUERY] = cmd_qp_query,
 };
 
-/* --- for the parts ------------------------------------------------------------------------------- */
+/* --- for the parts ---------------------------------------------------------------------------- */
 
 void cmd_add(struct command *u, struct cmd_op op)
 {
@@ -54,7 +54,7 @@ void cmd_send(struct command *u, uint32_t bytes)
     ADD(u, .kind = OP_IRQ);
 }
 
-/* --- answers --------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static bool take(struct command *u, unsigned got, unsigned status)
 {
@@ -101,30 +101,23 @@ bool cmd_answers(struct command *u, const struct tick *t)
     return moved;
 }
 
-/* --- steps ------------------------------------------------------------------------------------------ */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 static unsigned wanted(const struct cmd_op *op)
 {
     switch (op->kind) {
-    case OP_READ:
-        return GOT_RD;
-    case OP_WRITE:
-        return GOT_WR;
+    case OP_READ: return GOT_RD;
+    case OP_WRITE: return GOT_WR;
     case OP_CTX:
-    case OP_CTX_DROP:
-        return GOT_CTX;
+    case OP_CTX_DROP: return GOT_CTX;
     case OP_MPT:
     case OP_MPT_DESTROY:
-    case OP_FLUSH:
-        return GOT_MPT;
+    case OP_FLUSH: return GOT_MPT;
     case OP_KICK:
         return op->a == KICK_RESET || op->a == KICK_DESTROY ? GOT_FLUSHED | GOT_DRAINED : 0;
-    case OP_CQ:
-        return GOT_CQ;
-    case OP_RING:
-        return op->len == 0 ? GOT_RING : 0;
-    default:
-        return 0;
+    case OP_CQ: return GOT_CQ;
+    case OP_RING: return op->len == 0 ? GOT_RING : 0;
+    default: return 0;
     }
 }
 
@@ -199,13 +192,9 @@ static bool start(struct command *u, const struct tick *t, const struct cmd_op *
 {
     switch (op->kind) {
     case OP_READ:
-    case OP_WRITE:
-        return start_dma(u, t, op);
-    case OP_DELAY:
-        u->s.until = t->now + ns_cycles(t->p, t->p->hca_command_process_ns);
-        return true;
-    case OP_CALL:
-        return true;
+    case OP_WRITE: return start_dma(u, t, op);
+    case OP_DELAY: u->s.until = t->now + ns_cycles(t->p, t->p->hca_command_process_ns); return true;
+    case OP_CALL: return true;
     case OP_CTX:
     case OP_CTX_DROP:
         if (!READY(t, u->ctx_get_cmd)) {
@@ -215,13 +204,10 @@ static bool start(struct command *u, const struct tick *t, const struct cmd_op *
         return true;
     case OP_MPT:
     case OP_MPT_DESTROY:
-    case OP_FLUSH:
-        return start_key(u, t, op);
+    case OP_FLUSH: return start_key(u, t, op);
     case OP_KICK:
-    case OP_KICK_STATE:
-        return start_kick(u, t, op);
-    default:
-        return start_event(u, t, op);
+    case OP_KICK_STATE: return start_kick(u, t, op);
+    default: return start_event(u, t, op);
     }
 }
 

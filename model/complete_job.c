@@ -73,6 +73,7 @@ void complete_ring_got(struct complete *u, const struct tick *t, const struct ri
         j->fault = 1;
     } else if (j->state == JOB_STATE) {
         c->c.state_bus = m->addr;
+        set_flag(c, CQF_STATE, 0);
     } else {
         c->c.page_bus = m->addr;
         set_flag(c, CQF_PAGE, 0);
@@ -280,7 +281,7 @@ static bool write_next(struct complete *u, const struct tick *t, struct complete
 /* A PVRDMA job needs the bus address of the ring state before it can touch its ring. */
 static bool lacks_state(const struct cqc *c)
 {
-    return c->s.format == FORMAT_PVRDMA && c->c.state_bus == 0;
+    return c->s.format == FORMAT_PVRDMA && (c->c.flags & CQF_STATE) == 0;
 }
 
 /* Software arms, then polls once more. A CQE on its way meanwhile is seen by neither poll nor arm,

@@ -117,7 +117,7 @@ struct cqc {
     } s;
     struct cq_ring { /* owner: complete; all zero in a fresh CQ */
         uint64_t page_bus;       /* pvrdma: bus address of the page of slot tail, when CQF_PAGE   */
-        uint64_t state_bus;      /* pvrdma: bus address of the ring-state page, 0: not looked up  */
+        uint64_t state_bus;      /* pvrdma: bus address of the ring-state page, when CQF_STATE    */
         uint32_t tail : 24;      /* producer index, modulo 2 n                                    */
         uint32_t flags : 8;      /* CQF_*                                                         */
         uint32_t head : 24;      /* consumer index last read, modulo 2 n                          */
@@ -125,7 +125,10 @@ struct cqc {
     } c;
 };
 /* SOLICITED: a solicited or failed CQE has been written since the last event. */
-enum { CQF_ARMED = 1, CQF_ARMED_SOLICITED = 2, CQF_ERROR = 4, CQF_PAGE = 8, CQF_SOLICITED = 16 };
+enum {
+    CQF_ARMED = 1, CQF_ARMED_SOLICITED = 2, CQF_ERROR = 4, CQF_PAGE = 8, CQF_SOLICITED = 16,
+    CQF_STATE = 32
+};
 
 struct srqc {
     struct { /* owner: command */

@@ -3,14 +3,14 @@
 #include <stdint.h>
 
 enum {
-    PAGE_BYTES = 4096,       /* page of rings, page directories and MRs                        */
-    SGE_MAX = 16,            /* scatter/gather entries of one WQE                              */
-    FN_ADAPTER = 255,        /* "function" of the adapter itself: contexts, decisions 8        */
-    NO_SLOT = 0xffff,        /* message carries no packet slot or record                       */
-    NO_NUMBER = 0xffffff,    /* no QP, CQ or SRQ                                               */
+    PAGE_BYTES = 4096,    /* page of rings, page directories and MRs                        */
+    SGE_MAX = 16,         /* scatter/gather entries of one WQE                              */
+    FN_ADAPTER = 255,     /* "function" of the adapter itself: contexts, decisions 8        */
+    NO_SLOT = 0xffff,     /* message carries no packet slot or record                       */
+    NO_NUMBER = 0xffffff, /* no QP, CQ or SRQ                                               */
     PSN_MASK = 0xffffff,
-    QP_ROUND = 65536,        /* handles per function: qn = fn * QP_ROUND + handle              */
-    WQE_RAW_MAX = 512,       /* 80 + 16 * 16 bytes, next power of two                          */
+    QP_ROUND = 65536,  /* handles per function: qn = fn * QP_ROUND + handle              */
+    WQE_RAW_MAX = 512, /* 80 + 16 * 16 bytes, next power of two                          */
 };
 
 /* MSB-first order of PSNs: a - b as a signed 24-bit number. */
@@ -43,8 +43,19 @@ enum work_status { WORK_OK, WORK_NONE, WORK_FAULT, WORK_BAD };
 enum rq_op { RQ_NEXT, RQ_AGAIN, RQ_FLUSH };
 
 enum dma_class { /* shown apart in the PCIe part of the report */
-    CLS_DOORBELL, CLS_WQE, CLS_CONTEXT, CLS_XLAT, CLS_PAYLOAD, CLS_CQE, CLS_INTERRUPT, CLS_COMMAND,
-    CLS_ATOMIC, CLS_EVENT, CLS_HEAD, CLS_GRH, CLS_COUNT
+                 CLS_DOORBELL,
+                 CLS_WQE,
+                 CLS_CONTEXT,
+                 CLS_XLAT,
+                 CLS_PAYLOAD,
+                 CLS_CQE,
+                 CLS_INTERRUPT,
+                 CLS_COMMAND,
+                 CLS_ATOMIC,
+                 CLS_EVENT,
+                 CLS_HEAD,
+                 CLS_GRH,
+                 CLS_COUNT
 };
 enum dma_status { DMA_OK, DMA_UR, DMA_CA };
 /* SYNC: inside the host only, the status write of an invalidation wait: after all that is older. */
@@ -54,8 +65,16 @@ enum bench_kind { BENCH_READ, BENCH_WRITE, BENCH_WRRD };
 
 /* pkt.flags */
 enum {
-    TXF_FIRST_PIECE = 1, TXF_LAST_PIECE = 2, TXF_ACKREQ = 4, TXF_SE = 8, TXF_INLINE = 16,
-    TXF_NO_PAYLOAD = 32, TXF_RETRY = 64, TXF_LAST_OF_MSG = 128, TXF_NOTIFY = 256, TXF_FENCE = 512
+    TXF_FIRST_PIECE = 1,
+    TXF_LAST_PIECE = 2,
+    TXF_ACKREQ = 4,
+    TXF_SE = 8,
+    TXF_INLINE = 16,
+    TXF_NO_PAYLOAD = 32,
+    TXF_RETRY = 64,
+    TXF_LAST_OF_MSG = 128,
+    TXF_NOTIFY = 256,
+    TXF_FENCE = 512
 };
 enum pkt_source { SRC_REQUESTER, SRC_RESPONDER };
 
@@ -72,13 +91,23 @@ enum { RXP_ACKREQ = 1, RXP_SE = 2, RXP_ECN = 4, RXP_GRH = 8, RXP_BECN = 16 };
 enum { WR_RO = 1, WR_NOTIFY = 2, WR_FREE_RX = 4, WR_NO_DATA = 8 };
 /* place.flags */
 enum {
-    PLACE_LAST = 1, PLACE_NOTIFY = 2, PLACE_FREE_RX = 4, PLACE_CHECK_ONLY = 8,
+    PLACE_LAST = 1,
+    PLACE_NOTIFY = 2,
+    PLACE_FREE_RX = 4,
+    PLACE_CHECK_ONLY = 8,
     PLACE_GRH = 16 /* GRH area of a datagram: real bytes even when payload is off */
 };
 
 /* What check decided; the acknowledgement follows from it. */
 enum verdict {
-    V_EXECUTE, V_DUPLICATE, V_DROP, V_NAK_SEQ, V_NAK_INVALID, V_NAK_ACCESS, V_NAK_OP, V_RNR,
+    V_EXECUTE,
+    V_DUPLICATE,
+    V_DROP,
+    V_NAK_SEQ,
+    V_NAK_INVALID,
+    V_NAK_ACCESS,
+    V_NAK_OP,
+    V_RNR,
     V_MARK /* no packet: answer to rsp_halt, nothing of the QP will follow that is not dropped */
 };
 /* exec.flags: those of rxp and what check knows of the message. NEW: rec was consumed for this
@@ -91,26 +120,60 @@ enum mpt_status { MPT_DONE, MPT_BAD_KEY, MPT_BAD_STATE, MPT_FAULT };
 
 /* Access rights of a memory key: the bits of verbs (pvrdma ABI, section 6). */
 enum {
-    ACC_LOCAL_WRITE = 1, ACC_REMOTE_WRITE = 2, ACC_REMOTE_READ = 4, ACC_REMOTE_ATOMIC = 8,
+    ACC_LOCAL_WRITE = 1,
+    ACC_REMOTE_WRITE = 2,
+    ACC_REMOTE_READ = 4,
+    ACC_REMOTE_ATOMIC = 8,
     ACC_LOCAL_READ = 0
 };
 
 /* Completion status, equal to the verbs work completion status. */
 enum wc_status {
-    WC_OK, WC_LOC_LEN, WC_LOC_QP_OP, WC_LOC_EEC, WC_LOC_PROT, WC_WR_FLUSH, WC_MW_BIND, WC_BAD_RESP,
-    WC_LOC_ACCESS, WC_REM_INV_REQ, WC_REM_ACCESS, WC_REM_OP, WC_RETRY_EXC, WC_RNR_EXC, WC_LOC_RDD,
-    WC_REM_INV_RD, WC_REM_ABORT, WC_INV_EECN, WC_INV_EEC_STATE, WC_FATAL, WC_RESP_TIMEOUT, WC_GENERAL
+    WC_OK,
+    WC_LOC_LEN,
+    WC_LOC_QP_OP,
+    WC_LOC_EEC,
+    WC_LOC_PROT,
+    WC_WR_FLUSH,
+    WC_MW_BIND,
+    WC_BAD_RESP,
+    WC_LOC_ACCESS,
+    WC_REM_INV_REQ,
+    WC_REM_ACCESS,
+    WC_REM_OP,
+    WC_RETRY_EXC,
+    WC_RNR_EXC,
+    WC_LOC_RDD,
+    WC_REM_INV_RD,
+    WC_REM_ABORT,
+    WC_INV_EECN,
+    WC_INV_EEC_STATE,
+    WC_FATAL,
+    WC_RESP_TIMEOUT,
+    WC_GENERAL
 };
 enum wc_opcode {
-    WC_SEND, WC_WRITE, WC_READ, WC_CAS, WC_FAA, WC_BIND, WC_LSO, WC_LOCAL_INV, WC_FAST_REG,
-    WC_RECV = 128, WC_RECV_IMM = 129
+    WC_SEND,
+    WC_WRITE,
+    WC_READ,
+    WC_CAS,
+    WC_FAA,
+    WC_BIND,
+    WC_LSO,
+    WC_LOCAL_INV,
+    WC_FAST_REG,
+    WC_RECV = 128,
+    WC_RECV_IMM = 129
 };
 /* cqe.flags: those of the CQE's wc_flags in the low byte, then what complete must do. */
 enum {
-    CQE_GRH = 1, CQE_IMM = 2, CQE_INVALIDATE = 4, CQE_NET = 64,
-    CQE_SILENT = 256,   /* unsignalled: only the ring head moves           */
+    CQE_GRH = 1,
+    CQE_IMM = 2,
+    CQE_INVALIDATE = 4,
+    CQE_NET = 64,
+    CQE_SILENT = 256, /* unsignalled: only the ring head moves           */
     CQE_SOLICITED = 512,
-    CQE_RECV = 1024     /* of a receive queue                              */
+    CQE_RECV = 1024 /* of a receive queue                              */
 };
 
 enum qp_type { QPT_GSI = 1, QPT_RC = 2, QPT_UC = 3, QPT_UD = 4 };
@@ -119,15 +182,40 @@ enum qp_format { FORMAT_PVRDMA, FORMAT_NATIVE };
 
 /* Opcodes of a send WQE (pvrdma ABI, section 10). */
 enum wr_opcode {
-    WR_WRITE, WR_WRITE_IMM, WR_SEND, WR_SEND_IMM, WR_READ, WR_CAS, WR_FAA, WR_LSO, WR_SEND_INV,
-    WR_READ_INV, WR_LOCAL_INV, WR_FAST_REG
+    WR_WRITE,
+    WR_WRITE_IMM,
+    WR_SEND,
+    WR_SEND_IMM,
+    WR_READ,
+    WR_CAS,
+    WR_FAA,
+    WR_LSO,
+    WR_SEND_INV,
+    WR_READ_INV,
+    WR_LOCAL_INV,
+    WR_FAST_REG
 };
 enum { WRF_FENCE = 1, WRF_SIGNALED = 2, WRF_SOLICITED = 4, WRF_INLINE = 8 };
 
 /* Asynchronous events (pvrdma ABI, section 7). */
 enum async_type {
-    ASYNC_CQ_ERR, ASYNC_QP_FATAL, ASYNC_QP_REQ_ERR, ASYNC_QP_ACCESS_ERR, ASYNC_COMM_EST,
-    ASYNC_SQ_DRAINED, ASYNC_PATH_MIG, ASYNC_PATH_MIG_ERR, ASYNC_DEVICE_FATAL, ASYNC_PORT_ACTIVE,
-    ASYNC_PORT_ERR, ASYNC_LID_CHANGE, ASYNC_PKEY_CHANGE, ASYNC_SM_CHANGE, ASYNC_SRQ_ERR,
-    ASYNC_SRQ_LIMIT, ASYNC_QP_LAST_WQE, ASYNC_CLIENT_REREGISTER, ASYNC_GID_CHANGE
+    ASYNC_CQ_ERR,
+    ASYNC_QP_FATAL,
+    ASYNC_QP_REQ_ERR,
+    ASYNC_QP_ACCESS_ERR,
+    ASYNC_COMM_EST,
+    ASYNC_SQ_DRAINED,
+    ASYNC_PATH_MIG,
+    ASYNC_PATH_MIG_ERR,
+    ASYNC_DEVICE_FATAL,
+    ASYNC_PORT_ACTIVE,
+    ASYNC_PORT_ERR,
+    ASYNC_LID_CHANGE,
+    ASYNC_PKEY_CHANGE,
+    ASYNC_SM_CHANGE,
+    ASYNC_SRQ_ERR,
+    ASYNC_SRQ_LIMIT,
+    ASYNC_QP_LAST_WQE,
+    ASYNC_CLIENT_REREGISTER,
+    ASYNC_GID_CHANGE
 };

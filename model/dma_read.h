@@ -13,21 +13,21 @@
 #include "model/spec.h"
 
 enum {
-    DMA_READ_CLIENTS = 8,               /* that are answered by rd_rsp             */
+    DMA_READ_CLIENTS = 8,                /* that are answered by rd_rsp             */
     DMA_READ_PACKETS = DMA_READ_CLIENTS, /* number of rd_job among the inputs      */
     DMA_READ_INPUTS
 };
 
 /* A read that is being requested or awaited. */
 struct dma_read_job {
-    uint64_t addr;     /* of the next byte to request                     */
-    uint64_t ready_at; /* cycle from which its first request may leave    */
-    uint32_t left;     /* bytes not requested yet                         */
-    uint32_t data;     /* store offset of the next byte to request        */
-    uint32_t bytes;    /* of the whole read                               */
-    uint32_t packet;   /* place in the queue of packets                   */
-    uint32_t mid;      /* operation whose last read this is, 0: none      */
-    uint32_t open;     /* requests without their last completion          */
+    uint64_t addr;         /* of the next byte to request                     */
+    uint64_t ready_at;     /* cycle from which its first request may leave    */
+    uint32_t left;         /* bytes not requested yet                         */
+    uint32_t data;         /* store offset of the next byte to request        */
+    uint32_t bytes;        /* of the whole read                               */
+    uint32_t packet;       /* place in the queue of packets                   */
+    uint32_t mid;          /* operation whose last read this is, 0: none      */
+    uint32_t open;         /* requests without their last completion          */
     uint16_t cookie, next; /* next: in the list of its client, or of free jobs */
     uint8_t client, fn, cls, status;
 };
@@ -51,26 +51,26 @@ struct dma_read_list {
 };
 
 struct dma_read {
-    struct wire_rd_req *rd_req_cmd;   /* in,  from command   */
-    struct wire_rd_req *rd_req_ctx;   /* in,  from context   */
-    struct wire_rd_req *rd_req_wqe;   /* in,  from wqe_fetch */
-    struct wire_pkt *rd_job;          /* in,  from xlat      */
-    struct wire_rd_req *rd_req_xlat;  /* in,  from xlat      */
-    struct wire_rd_req *rd_req_rsp;   /* in,  from respond   */
-    struct wire_rd_req *rd_req_cq;    /* in,  from complete  */
-    struct wire_rd_req *rd_req_ev;    /* in,  from event     */
-    struct wire_rd_req *rd_req_bench; /* in,  from bench     */
-    struct wire_tlp *pcie_in;         /* in,  from edge: completions */
-    struct wire_rd_rsp *rd_rsp_cmd;   /* out, to command     */
-    struct wire_rd_rsp *rd_rsp_ctx;   /* out, to context     */
-    struct wire_rd_rsp *rd_rsp_wqe;   /* out, to wqe_fetch   */
-    struct wire_pkt *rd_done;         /* out, to packet_build */
-    struct wire_rd_rsp *rd_rsp_xlat;  /* out, to xlat        */
-    struct wire_rd_rsp *rd_rsp_rsp;   /* out, to respond     */
-    struct wire_rd_rsp *rd_rsp_cq;    /* out, to complete    */
-    struct wire_rd_rsp *rd_rsp_ev;    /* out, to event       */
-    struct wire_rd_rsp *rd_rsp_bench; /* out, to bench       */
-    struct wire_tlp *up_rd;           /* out, to pcie        */
+    struct wire_rd_req *rd_req_cmd;            /* in,  from command   */
+    struct wire_rd_req *rd_req_ctx;            /* in,  from context   */
+    struct wire_rd_req *rd_req_wqe;            /* in,  from wqe_fetch */
+    struct wire_pkt *rd_job;                   /* in,  from xlat      */
+    struct wire_rd_req *rd_req_xlat;           /* in,  from xlat      */
+    struct wire_rd_req *rd_req_rsp;            /* in,  from respond   */
+    struct wire_rd_req *rd_req_cq;             /* in,  from complete  */
+    struct wire_rd_req *rd_req_ev;             /* in,  from event     */
+    struct wire_rd_req *rd_req_bench;          /* in,  from bench     */
+    struct wire_tlp *pcie_in;                  /* in,  from edge: completions */
+    struct wire_rd_rsp *rd_rsp_cmd;            /* out, to command     */
+    struct wire_rd_rsp *rd_rsp_ctx;            /* out, to context     */
+    struct wire_rd_rsp *rd_rsp_wqe;            /* out, to wqe_fetch   */
+    struct wire_pkt *rd_done;                  /* out, to packet_build */
+    struct wire_rd_rsp *rd_rsp_xlat;           /* out, to xlat        */
+    struct wire_rd_rsp *rd_rsp_rsp;            /* out, to respond     */
+    struct wire_rd_rsp *rd_rsp_cq;             /* out, to complete    */
+    struct wire_rd_rsp *rd_rsp_ev;             /* out, to event       */
+    struct wire_rd_rsp *rd_rsp_bench;          /* out, to bench       */
+    struct wire_tlp *up_rd;                    /* out, to pcie        */
     struct wire_rd_req *req[DMA_READ_CLIENTS]; /* the same by number */
     struct wire_rd_rsp *rsp[DMA_READ_CLIENTS];
     struct dma_read_job *job;       /* [jobs]                                             */
@@ -83,16 +83,16 @@ struct dma_read {
     struct {
         struct serial issue; /* one unit per request                                      */
         struct serial hand;  /* bytes handed on; num 0: at once                           */
-        struct dma_read_list issuing[DMA_READ_INPUTS];   /* reads with bytes to request   */
+        struct dma_read_list issuing[DMA_READ_INPUTS];    /* reads with bytes to request   */
         struct dma_read_list answering[DMA_READ_CLIENTS]; /* complete, not answered       */
-        uint32_t out[DMA_READ_CLIENTS];       /* reads accepted and not answered          */
-        uint32_t issue_set, answer_set;       /* bit per list that is not empty           */
-        uint32_t jobs_free, job_free;         /* count, and first of the list             */
-        uint32_t tags_free, tag_head;         /* count of TLPs, and oldest free tag       */
-        uint32_t tag_numbers;                 /* free tag numbers in the ring             */
-        uint32_t head, tail;                  /* of packets, free running                 */
-        uint32_t next_issue, next_accept;     /* who is asked first                       */
-        uint32_t inside;                      /* the youngest packet misses pieces        */
+        uint32_t out[DMA_READ_CLIENTS];   /* reads accepted and not answered          */
+        uint32_t issue_set, answer_set;   /* bit per list that is not empty           */
+        uint32_t jobs_free, job_free;     /* count, and first of the list             */
+        uint32_t tags_free, tag_head;     /* count of TLPs, and oldest free tag       */
+        uint32_t tag_numbers;             /* free tag numbers in the ring             */
+        uint32_t head, tail;              /* of packets, free running                 */
+        uint32_t next_issue, next_accept; /* who is asked first                       */
+        uint32_t inside;                  /* the youngest packet misses pieces        */
     } s;
 };
 

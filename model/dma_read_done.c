@@ -112,8 +112,7 @@ bool dma_read_deliver(struct dma_read *u, const struct tick *t)
     for (uint32_t set = u->s.answer_set; set != 0; set &= set - 1) {
         const uint32_t c = (uint32_t)__builtin_ctz(set);
         if (READY(t, u->rsp[c])) {
-            const uint16_t job =
-                dma_read_remove(u, u->s.answering, &u->s.answer_set, c);
+            const uint16_t job = dma_read_remove(u, u->s.answering, &u->s.answer_set, c);
             const struct dma_read_job *const j = &u->job[job];
             PUSH(t, u->rsp[c], rd_rsp, hand_on(u, t, j->bytes), .cookie = j->cookie,
                  .status = j->status);

@@ -9,12 +9,12 @@ static uint32_t longest_interval_ps(const struct hca_param *p)
 
 void dma_write_open(struct dma_write *u, struct opening *o)
 {
-    struct wire_wr_req *const in[DMA_WRITE_CLIENTS] = {
-        u->wr_cmd,   u->wr_ctx, u->wr_wqe,   u->wr_xlat, u->ack_placed,
-        u->rx_write, u->wr_cqe, u->wr_event, u->wr_bench};
+    struct wire_wr_req *const in[DMA_WRITE_CLIENTS] = {u->wr_cmd,  u->wr_ctx,     u->wr_wqe,
+                                                       u->wr_xlat, u->ack_placed, u->rx_write,
+                                                       u->wr_cqe,  u->wr_event,   u->wr_bench};
     struct wire_wr_done *const done[DMA_WRITE_CLIENTS] = {
-        u->wr_done_cmd, u->wr_done_ctx, NULL, u->wr_done_xlat, u->ack_done,
-        u->rx_done,     u->cqe_done, u->ev_done, u->bench_written};
+        u->wr_done_cmd, u->wr_done_ctx, NULL,       u->wr_done_xlat, u->ack_done,
+        u->rx_done,     u->cqe_done,    u->ev_done, u->bench_written};
 
     memcpy(u->in, in, sizeof in);
     memcpy(u->done, done, sizeof done);

@@ -8,7 +8,8 @@
  *          posted writes in order. Bytes outside the receive buffer are copied to a place of the
  *          unit's own for that; those inside it stay until pcie gives the slot back.
  * Source   docs/units/dma_write.md; PCIe rules in model/spec/param.def (mps_bytes)
- * NOT MODELLED: cutting at MPS-aligned addresses, byte enables (sizes are in bytes), poisoned data. */
+ * NOT MODELLED: cutting at MPS-aligned addresses, byte enables (sizes are in bytes), poisoned data.
+ */
 #pragma once
 #include "model/spec.h"
 
@@ -25,24 +26,24 @@ struct dma_write_job {
 };
 
 struct dma_write {
-    struct wire_wr_req *wr_cmd;         /* in,  from command   */
-    struct wire_wr_req *wr_ctx;         /* in,  from context   */
-    struct wire_wr_req *wr_wqe;         /* in,  from wqe_fetch */
-    struct wire_wr_req *wr_xlat;        /* in,  from xlat      */
-    struct wire_wr_req *ack_placed;     /* in,  from xlat: payload for the requester  */
-    struct wire_wr_req *rx_write;       /* in,  from respond   */
-    struct wire_wr_req *wr_cqe;         /* in,  from complete  */
-    struct wire_wr_req *wr_event;       /* in,  from event     */
-    struct wire_wr_req *wr_bench;       /* in,  from bench     */
-    struct wire_wr_done *wr_done_cmd;   /* out, to command     */
-    struct wire_wr_done *wr_done_ctx;   /* out, to context: a context may be read again */
-    struct wire_wr_done *wr_done_xlat;  /* out, to xlat        */
-    struct wire_wr_done *rx_done;       /* out, to respond     */
-    struct wire_wr_done *ack_done;      /* out, to requester   */
-    struct wire_wr_done *cqe_done;      /* out, to complete    */
-    struct wire_wr_done *ev_done;       /* out, to event       */
-    struct wire_wr_done *bench_written; /* out, to bench       */
-    struct wire_tlp *up_wr;             /* out, to pcie        */
+    struct wire_wr_req *wr_cmd;                   /* in,  from command   */
+    struct wire_wr_req *wr_ctx;                   /* in,  from context   */
+    struct wire_wr_req *wr_wqe;                   /* in,  from wqe_fetch */
+    struct wire_wr_req *wr_xlat;                  /* in,  from xlat      */
+    struct wire_wr_req *ack_placed;               /* in,  from xlat: payload for the requester  */
+    struct wire_wr_req *rx_write;                 /* in,  from respond   */
+    struct wire_wr_req *wr_cqe;                   /* in,  from complete  */
+    struct wire_wr_req *wr_event;                 /* in,  from event     */
+    struct wire_wr_req *wr_bench;                 /* in,  from bench     */
+    struct wire_wr_done *wr_done_cmd;             /* out, to command     */
+    struct wire_wr_done *wr_done_ctx;             /* out, to context: a context may be read again */
+    struct wire_wr_done *wr_done_xlat;            /* out, to xlat        */
+    struct wire_wr_done *rx_done;                 /* out, to respond     */
+    struct wire_wr_done *ack_done;                /* out, to requester   */
+    struct wire_wr_done *cqe_done;                /* out, to complete    */
+    struct wire_wr_done *ev_done;                 /* out, to event       */
+    struct wire_wr_done *bench_written;           /* out, to bench       */
+    struct wire_tlp *up_wr;                       /* out, to pcie        */
     struct wire_wr_req *in[DMA_WRITE_CLIENTS];    /* the nine inputs by number             */
     struct wire_wr_done *done[DMA_WRITE_CLIENTS]; /* where each is answered, NULL: nowhere */
     struct dma_write_job *job;                    /* [jobs] a ring                         */

@@ -10,15 +10,11 @@ static bool known(const struct tick *t, const struct db_write *d)
 {
     switch (d->kind) {
     case DB_SEND:
-    case DB_RECV:
-        return d->number < t->p->hca_qp_max;
-    case DB_SRQ_RECV:
-        return d->number < t->p->hca_srq_max;
+    case DB_RECV: return d->number < t->p->hca_qp_max;
+    case DB_SRQ_RECV: return d->number < t->p->hca_srq_max;
     case DB_CQ_ARM:
-    case DB_CQ_ARM_SOLICITED:
-        return d->number < t->p->hca_cq_max;
-    default:
-        return false;
+    case DB_CQ_ARM_SOLICITED: return d->number < t->p->hca_cq_max;
+    default: return false;
     }
 }
 

@@ -3,7 +3,8 @@
  * Peer     rtl/doorbell.sv, exact.
  * Timing   1 write per cycle; 1 cycle from db_write to any output when that is not stalled.
  * Source   docs/units/doorbell.md; the doorbell page of the PVRDMA ABI
- * NOT MODELLED: coalescing of doorbells that hit the same QP in flight (the arbiter merges them). */
+ * NOT MODELLED: coalescing of doorbells that hit the same QP in flight (the arbiter merges them).
+ */
 #pragma once
 #include "model/spec.h"
 

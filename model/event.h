@@ -16,12 +16,13 @@ enum { EVENT_VECTORS = 8, EVENT_BUFS = 64 };
 
 /* A device ring. Elements begin at page 1 of the directory; page 0 holds the indices. */
 struct event_ring {
-    uint64_t pdir, state_bus, page_bus; /* bus addresses; state_bus 0: not looked up      */
+    uint64_t pdir, state_bus, page_bus; /* bus addresses                                  */
     uint64_t retry_at;                  /* it was full: cycle of the next look, 0: none   */
     uint32_t n, slots;                  /* elements as the driver counts them; in effect  */
     uint32_t tail, head;                /* producer; consumer as last read                */
     uint32_t page;                      /* page of page_bus, 0: none                      */
     uint8_t on;
+    uint8_t known;                      /* state_bus is                                   */
 };
 
 struct event_vector {

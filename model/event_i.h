@@ -11,9 +11,11 @@ void event_msix(struct event *u, const struct msix_set *m);
 void event_quiet(struct event *u, uint32_t fn);
 bool event_interrupts(struct event *u, const struct tick *t);
 
-/* event_ring.c: device rings; each call makes one step of the event under way. */
+/* event_ring.c: device rings; event_job makes one step of the event under way, event_retry
+ * begins with a kept notification whose time has come. */
 void event_ring_set(struct event *u, const struct tick *t, const struct ring_set *m);
 bool event_job(struct event *u, const struct tick *t);
+bool event_retry(struct event *u, const struct tick *t);
 void event_ring_got(struct event *u, const struct tick *t, const struct ring_got *m);
 void event_head_got(struct event *u, const struct tick *t, const struct rd_rsp *m);
 

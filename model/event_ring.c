@@ -15,6 +15,12 @@ static uint32_t slots_in_effect(uint32_t n)
     return n == 0 ? 0 : 1U << __builtin_ctz(~(n - 1));
 }
 
+/* Page of the directory that holds the next element. */
+static uint32_t page_of(const struct event_ring *r, uint32_t which)
+{
+    return FIRST_PAGE + (r->tail & (r->n - 1)) * element_bytes(which) / PAGE_BYTES;
+}
+
 static uint32_t used(const struct event_ring *r)
 {
     return (r->tail - r->head) & (2 * r->slots - 1);
@@ -155,9 +161,10 @@ void event_ring_got(struct event *u, const struct tick *t, const struct ring_got
     }
     if (u->s.j.state == EVENT_STATE) {
         r->state_bus = m->addr;
+        r->known = 1;
     } else {
         r->page_bus = m->addr;
-        r->page = FIRST_PAGE + (r->tail & (r->n - 1)) * element_bytes(u->s.j.which) / PAGE_BYTES;
+        r->page = page_of(r, u->s.j.which);
     }
     u->s.j.state = EVENT_LOOK;
 }
@@ -202,7 +209,6 @@ static bool write_element(struct event *u, const struct tick *t)
     memcpy(event_buf(u, t), u->s.j.which == RING_ASYNC ? &word[0] : &word[1], bytes);
     event_write(u, t, u->s.j.fn, r->page_bus + slot * bytes % PAGE_BYTES, bytes, CLS_EVENT);
     r->tail = (r->tail + 1) & (2 * r->n - 1);
-    r->page = (r->tail & (r->n - 1)) * bytes % PAGE_BYTES == 0 ? 0 : r->page;
     u->s.j.state = EVENT_TAIL;
     return true;
 }
@@ -211,14 +217,13 @@ static bool write_element(struct event *u, const struct tick *t)
 static bool look(struct event *u, const struct tick *t)
 {
     struct event_ring *const r = event_ring_of(u);
-    const uint32_t bytes = element_bytes(u->s.j.which);
 
     if (u->s.j.dead != 0 || r->on == 0) {
         t->s->event_dropped++;
         end(u);
         return true;
     }
-    if (r->state_bus == 0) {
+    if (r->known == 0) {
         return ask_page(u, t, 0, EVENT_STATE);
     }
     if (used(r) == r->slots && (u->s.j.head_read != 0 || t->now < r->retry_at)) {
@@ -228,8 +233,8 @@ static bool look(struct event *u, const struct tick *t)
     if (used(r) == r->slots) {
         return ask_head(u, t);
     }
-    if (r->page == 0) {
-        return ask_page(u, t, FIRST_PAGE + (r->tail & (r->n - 1)) * bytes / PAGE_BYTES, EVENT_PAGE);
+    if (r->page != page_of(r, u->s.j.which)) {
+        return ask_page(u, t, page_of(r, u->s.j.which), EVENT_PAGE);
     }
     r->retry_at = 0;
     return write_element(u, t);
@@ -259,9 +264,9 @@ static bool write_tail(struct event *u, const struct tick *t)
 }
 
 /* The function that waits longest, when its time has come. */
-static bool retry(struct event *u, const struct tick *t)
+bool event_retry(struct event *u, const struct tick *t)
 {
-    if (u->s.list_head == u->s.list_tail) {
+    if (u->s.j.state != EVENT_NONE || u->s.list_head == u->s.list_tail) {
         return false;
     }
     const uint32_t fn = u->list[u->s.list_head & u->list_mask];
@@ -278,8 +283,6 @@ static bool retry(struct event *u, const struct tick *t)
 bool event_job(struct event *u, const struct tick *t)
 {
     switch (u->s.j.state) {
-    case EVENT_NONE:
-        return retry(u, t);
     case EVENT_LOOK:
         return look(u, t);
     case EVENT_TAIL:

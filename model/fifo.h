@@ -10,15 +10,15 @@
 enum { EDGE = 255 }; /* in place of a unit: the other end lies outside the model */
 
 struct fifo {
-    uint32_t head, tail;  /* free running                                             */
-    uint32_t depth, mask; /* slots, >= 2; storage is a power of two, mask = that - 1  */
-    uint64_t head_at;     /* visibility of the oldest entry; HCA_NEVER when empty     */
-    uint64_t last_at;     /* visibility of the youngest entry                         */
-    uint64_t popped;      /* cycle of the last pop, + 1                               */
-    uint64_t pushed;      /* cycle of the last push, + 1                              */
-    uint64_t in_sum, out_sum;        /* sums of push and pop cycles: occupancy integral */
+    uint32_t head, tail;              /* free running                                             */
+    uint32_t depth, mask;             /* slots, >= 2; storage is a power of two, mask = that - 1  */
+    uint64_t head_at;                 /* visibility of the oldest entry; HCA_NEVER when empty     */
+    uint64_t last_at;                 /* visibility of the youngest entry                         */
+    uint64_t popped;                  /* cycle of the last pop, + 1                               */
+    uint64_t pushed;                  /* cycle of the last push, + 1                              */
+    uint64_t in_sum, out_sum;         /* sums of push and pop cycles: occupancy integral */
     uint64_t full_since, full_cycles; /* time spent full                               */
-    uint64_t hash;        /* running hash over what was pushed                        */
+    uint64_t hash;                    /* running hash over what was pushed                        */
     uint8_t from, to, id;
 };
 
@@ -46,7 +46,8 @@ static inline uint32_t fifo_push(struct fifo *f, struct kern *k, uint64_t delay)
     hca_assert(fifo_ready(f, k->now));
     hca_assert(f->pushed != k->now + 1 || f->from == EDGE);
     f->pushed = k->now + 1;
-    /* Leaving the model there is one receiver per link, not one queue: no entry waits for another. */
+    /* Leaving the model there is one receiver per link, not one queue: no entry waits for another.
+     */
     f->last_at = at > f->last_at || f->to == EDGE ? at : f->last_at;
     f->in_sum += k->now + 1;
     if (f->head == f->tail) { /* only the oldest entry is announced; a pop announces the next */
@@ -86,25 +87,25 @@ static inline uint32_t fifo_pop(struct fifo *f, struct kern *k, uint64_t next_at
 /* The entries a unit may use: q is a pointer to a typed wire (struct wire_<message>). */
 #define VALID(t, q) fifo_valid(&(q)->ctl, (t)->now)
 #define READY(t, q) fifo_ready(&(q)->ctl, (t)->now)
-#define PEEK(q) (&(q)->slot[(q)->ctl.head & (q)->ctl.mask])
+#define PEEK(q)     (&(q)->slot[(q)->ctl.head & (q)->ctl.mask])
 /* Something is left, visible or not: for the answer of a unit that serves one input of several. */
 #define ANY(q) ((q)->ctl.head != (q)->ctl.tail)
 #define POP(t, q) \
     (&(q)->slot[fifo_pop(&(q)->ctl, (t)->k, (q)->slot[((q)->ctl.head + 1) & (q)->ctl.mask].at)])
 /* PUSH(t, wire, message, delay, .field = value, ...): visible delay cycles later than a register */
-#define PUSH(t, q, msg, delay, ...)                                            \
-    do {                                                                       \
+#define PUSH(t, q, msg, delay, ...)                                                  \
+    do {                                                                             \
         struct msg *const slot_ = &(q)->slot[fifo_push(&(q)->ctl, (t)->k, (delay))]; \
-        *slot_ = (struct msg){__VA_ARGS__};                                    \
-        slot_->at = (q)->ctl.last_at;                                          \
-        (q)->ctl.hash = hash_##msg((q)->ctl.hash, (t)->now, slot_);            \
+        *slot_ = (struct msg){__VA_ARGS__};                                          \
+        slot_->at = (q)->ctl.last_at;                                                \
+        (q)->ctl.hash = hash_##msg((q)->ctl.hash, (t)->now, slot_);                  \
     } while (0)
 /* The same with a whole message: m may point into the wire it was popped from. */
-#define PASS(t, q, msg, delay, m)                                              \
-    do {                                                                       \
-        const struct msg copy_ = *(m);                                         \
+#define PASS(t, q, msg, delay, m)                                                    \
+    do {                                                                             \
+        const struct msg copy_ = *(m);                                               \
         struct msg *const slot_ = &(q)->slot[fifo_push(&(q)->ctl, (t)->k, (delay))]; \
-        *slot_ = copy_;                                                        \
-        slot_->at = (q)->ctl.last_at;                                          \
-        (q)->ctl.hash = hash_##msg((q)->ctl.hash, (t)->now, slot_);            \
+        *slot_ = copy_;                                                              \
+        slot_->at = (q)->ctl.last_at;                                                \
+        (q)->ctl.hash = hash_##msg((q)->ctl.hash, (t)->now, slot_);                  \
     } while (0)

@@ -36,7 +36,8 @@ static void package_params(FILE *out)
 /* Field names that SystemVerilog reserves get an underscore. */
 static const char *reserved(const char *name)
 {
-    static const char *const words[] = {"type", "event", "bit", "ref", "final", "do", "with", "vector"};
+    static const char *const words[] = {"type",  "event", "bit",  "ref",
+                                        "final", "do",    "with", "vector"};
 
     for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(words[i], name) == 0) {
@@ -72,13 +73,14 @@ static void package_messages(FILE *out)
 
 void gen_package(FILE *out)
 {
-    fputs("// Printed by hcasim_gen from model/spec/*.def. Do not edit.\n"
-          "//\n"
-          "// Parameters carry the defaults of param.def; a module takes those it needs as its own\n"
-          "// parameters, so that one build can hold several configurations.\n"
-          "// verilator lint_off UNUSEDPARAM\n"
-          "package hca_pkg;\n",
-          out);
+    fputs(
+        "// Printed by hcasim_gen from model/spec/*.def. Do not edit.\n"
+        "//\n"
+        "// Parameters carry the defaults of param.def; a module takes those it needs as its own\n"
+        "// parameters, so that one build can hold several configurations.\n"
+        "// verilator lint_off UNUSEDPARAM\n"
+        "package hca_pkg;\n",
+        out);
     package_params(out);
     package_messages(out);
     fputs("endpackage\n// verilator lint_on UNUSEDPARAM\n", out);
@@ -139,7 +141,8 @@ void gen_bridge(FILE *out)
 {
     fputs("// Printed by hcasim_gen from model/spec/*.def. Do not edit.\n"
           "//\n"
-          "// Ports of each unit that has RTL, by number: inputs and outputs in the order of wire.def,\n"
+          "// Ports of each unit that has RTL, by number: inputs and outputs in the order of "
+          "wire.def,\n"
           "// statistics in the order of stat.def.\n"
           "#pragma once\n#include \"rtl/bridge/vlport.hpp\"\n",
           out);

@@ -54,8 +54,12 @@ void gid_put(struct gid_table *g, const struct gid_set *m)
     if (e->kind != 0) {
         unlink_entry(g, e);
     }
-    *e = (struct gid_entry){.hi = m->gid_hi, .lo = m->gid_lo, .mac = m->mac, .vlan = m->vlan,
-                            .fn = m->fn, .kind = m->kind};
+    *e = (struct gid_entry){.hi = m->gid_hi,
+                            .lo = m->gid_lo,
+                            .mac = m->mac,
+                            .vlan = m->vlan,
+                            .fn = m->fn,
+                            .kind = m->kind};
     if (e->kind != 0) {
         uint32_t *const first = bucket_of(g, e->hi, e->lo);
         e->chain = *first;

@@ -1,15 +1,17 @@
 /* gid_table.h: the addresses of all functions of an adapter. packet_build and packet_parse hold a
- * copy each, kept equal by the same gid_set messages. In hardware: a CAM with one entry per address.
+ * copy each, kept equal by the same gid_set messages. In hardware: a CAM with one entry per
+ * address.
  *
- * LIDs: a port has one; functions whose MAC addresses differ in the low 16 bits would be several. */
+ * LIDs: a port has one; functions whose MAC addresses differ in the low 16 bits would be several.
+ */
 #pragma once
 #include "model/spec.h"
 
 struct gid_entry {
-    uint64_t hi, lo;  /* GID as two big-endian numbers; 0, 0 or kind 0: empty */
-    uint64_t mac;     /* 48 bits                                             */
-    uint32_t chain;   /* next entry + 1 of the same hash bucket              */
-    uint16_t vlan;    /* 1..4094, or anything else for none                  */
+    uint64_t hi, lo; /* GID as two big-endian numbers; 0, 0 or kind 0: empty */
+    uint64_t mac;    /* 48 bits                                             */
+    uint32_t chain;  /* next entry + 1 of the same hash bucket              */
+    uint16_t vlan;   /* 1..4094, or anything else for none                  */
     uint8_t fn, kind;
 };
 

@@ -57,14 +57,14 @@ static void open_store(struct hca *h)
  * of the lookahead with which the other side may run ahead (as much again). */
 static uint32_t wire_depth(const struct hca_param *p, uint32_t wire, uint32_t depth)
 {
-    if (wire == W_pcie_in || wire == W_fc_in) {
+    if (wire == W_pcie_in || wire == W_fc_in || wire == W_net_in) {
         return depth + 3 * (uint32_t)ns_cycles(p, p->pcie_latency_down_ns);
     }
     switch (wire) { /* one entry per cycle of the latency that its producer adds */
     case W_tx_frame:
         return depth + (uint32_t)ns_cycles(p, p->hca_packet_build_ns);
-    case W_rx_frame:
-        return depth + (uint32_t)ns_cycles(p, p->port_fec_ns + p->port_mac_latency_ns);
+    case W_rx_frame: /* the receive buffer itself: mac_rx drops or grants, it never stalls */
+        return depth + (uint32_t)rx_frames_max(p);
     case W_rx_look:
         return depth + (uint32_t)ns_cycles(p, p->hca_packet_parse_ns);
     default:

@@ -16,6 +16,7 @@
 #include "model/meta.h"
 #include "model/msg.h"
 #include "model/param.h"
+#include "model/stat.h"
 #include "model/trace.h"
 
 #include <stdbool.h>

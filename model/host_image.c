@@ -67,7 +67,7 @@ static void take_over(struct host *h, const struct host *from)
     h->mem.domain_last = from->mem.domain_last;
 #define UNIT(name, side, rtl, doc) UNIT_##side(name)
 #define UNIT_hca(name)
-#define UNIT_host(name) h->u_##name.s = from->u_##name.s;
+#define UNIT_host(name)                             h->u_##name.s = from->u_##name.s;
 #define WIRE(name, msg, side, from_unit, to, depth) WIRE_##side(name)
 #define BACK(name, msg, side, from_unit, to, depth) WIRE_##side(name)
 #define WIRE_hca(name)

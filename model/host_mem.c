@@ -11,8 +11,8 @@ enum { HYP_GIB = 8, HOST_PAGE = 4096 };
 
 bool host_mem_open(struct host_mem *m, const struct hca_param *p)
 {
-    *m = (struct host_mem){.hyp_bytes = (uint64_t)HYP_GIB << 30, .vm_bytes = p->host_mem_bytes,
-                           .vms = p->host_vms};
+    *m = (struct host_mem){
+        .hyp_bytes = (uint64_t)HYP_GIB << 30, .vm_bytes = p->host_mem_bytes, .vms = p->host_vms};
     void *const b = mmap(NULL, m->hyp_bytes + m->vms * m->vm_bytes, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     m->block = b == MAP_FAILED ? NULL : b;

@@ -29,8 +29,8 @@ void host_mem_close(struct host_mem *m);
 /* Pointer to [phys, phys + len) when it lies inside one region, else NULL. */
 uint8_t *host_mem_at(const struct host_mem *m, uint64_t phys, uint64_t len);
 
-/* bytes of the hypervisor area, zeroed, aligned to a power of two >= 4 KiB: physical address, 0 when
- * exhausted. */
+/* bytes of the hypervisor area, zeroed, aligned to a power of two >= 4 KiB: physical address, 0
+ * when exhausted. */
 uint64_t host_mem_take(struct host_mem *m, uint64_t bytes, uint64_t align);
 
 static inline bool host_mem_is_msi(uint64_t phys)

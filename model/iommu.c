@@ -81,7 +81,8 @@ static struct iommu_look classify(const struct iommu *u, const struct tick *t, c
     return iommu_look(u, m->rid, m->addr);
 }
 
-/* --- leaving -------------------------------------------------------------------------------------- */
+/* --- leaving
+ * -------------------------------------------------------------------------------------- */
 
 static void give_slot(const struct tick *t, const struct tlp *m)
 {
@@ -115,7 +116,7 @@ static bool leave(struct iommu *u, const struct tick *t, const struct tlp *m, ui
             return false;
         }
         out.addr = phys;
-        if (!is_read(m) && in_window(m)) {
+        if (!is_read(m) && in_window(m) && m->type != TLP_CPL) {
             to_interrupt(t, &out);
         }
         PASS(t, u->mem_io, tlp, u->hit_delay, &out);
@@ -133,7 +134,8 @@ static bool leave(struct iommu *u, const struct tick *t, const struct tlp *m, ui
     return true;
 }
 
-/* --- waiting -------------------------------------------------------------------------------------- */
+/* --- waiting
+ * -------------------------------------------------------------------------------------- */
 
 static uint32_t enter(struct iommu *u, const struct tick *t, const struct tlp *m)
 {
@@ -143,8 +145,13 @@ static uint32_t enter(struct iommu *u, const struct tick *t, const struct tlp *m
 
     u->s.free = r->next;
     u->s.used++;
-    *r = (struct iommu_req){.m = *m, .prev = q->last, .next = IOMMU_NONE, .joined = IOMMU_NONE,
-                            .chain = IOMMU_NONE, .queued = IOMMU_NONE, .state = REQ_WALK,
+    *r = (struct iommu_req){.m = *m,
+                            .prev = q->last,
+                            .next = IOMMU_NONE,
+                            .joined = IOMMU_NONE,
+                            .chain = IOMMU_NONE,
+                            .queued = IOMMU_NONE,
+                            .state = REQ_WALK,
                             .is_write = !is_read(m)};
     *(q->last == IOMMU_NONE ? &q->first : &u->req[q->last].next) = i;
     q->last = i;
@@ -221,7 +228,8 @@ static bool drain_ready(struct iommu *u, const struct tick *t)
     return true;
 }
 
-/* --- arriving ------------------------------------------------------------------------------------- */
+/* --- arriving
+ * ------------------------------------------------------------------------------------- */
 
 static void count_passed(const struct tick *t, const struct iommu_look *l)
 {

@@ -10,7 +10,8 @@
  * Parts    iommu.c requests and their order, iommu_look.c caches, iommu_walk.c walkers,
  *          iommu_inval.c invalidation queue, iommu_fault.c fault records
  * Source   docs/units/iommu.md
- * NOT MODELLED: scalable mode, device TLBs, interrupt remapping, fault and invalidation interrupts. */
+ * NOT MODELLED: scalable mode, device TLBs, interrupt remapping, fault and invalidation interrupts.
+ */
 #pragma once
 #include "model/assoc.h"
 #include "model/spec.h"
@@ -53,14 +54,18 @@ struct iommu_psc { /* cached entry of a level above the leaf: the table it point
     uint8_t rights;
 };
 
-enum iommu_state { REQ_WALK, REQ_ORDER, REQ_READY }; /* waits for a walk, older writes, the output */
+enum iommu_state {
+    REQ_WALK,
+    REQ_ORDER,
+    REQ_READY
+}; /* waits for a walk, older writes, the output */
 struct iommu_req {
-    struct tlp m;              /* addr: bus address until it leaves   */
+    struct tlp m; /* addr: bus address until it leaves   */
     uint64_t phys;
-    uint32_t domain;           /* leader: domain, or requester id + 2^16 before that is known */
-    uint32_t prev, next;       /* of its stream, by age; free list    */
-    uint32_t joined;           /* next request that waits for the same walk */
-    uint32_t chain, queued;    /* leader: index of walks, walk queue  */
+    uint32_t domain;        /* leader: domain, or requester id + 2^16 before that is known */
+    uint32_t prev, next;    /* of its stream, by age; free list    */
+    uint32_t joined;        /* next request that waits for the same walk */
+    uint32_t chain, queued; /* leader: index of walks, walk queue  */
     uint8_t state, reason, silent, old, is_write;
 };
 
@@ -86,32 +91,32 @@ struct iommu_fn {
 enum iommu_inv_state { INV_IDLE, INV_FETCH, INV_APPLY, INV_DRAIN };
 
 struct iommu {
-    struct wire_tlp *io_req;         /* in, from root   */
-    struct wire_mem_rsp *mem_walked; /* in, from memory */
-    struct wire_tlp *mem_io;         /* out, to memory  */
-    struct wire_mem_req *mem_walk;   /* out, to memory  */
-    struct wire_tlp *io_fault;       /* out, to root    */
+    struct wire_tlp *io_req;                                                 /* in, from root   */
+    struct wire_mem_rsp *mem_walked;                                         /* in, from memory */
+    struct wire_tlp *mem_io;                                                 /* out, to memory  */
+    struct wire_mem_req *mem_walk;                                           /* out, to memory  */
+    struct wire_tlp *io_fault;                                               /* out, to root    */
     struct assoc ctx_tag, tlb_tag[IOMMU_SIZES], psc_tag[VTD_LEVELS_MAX + 1]; /* psc: by level */
     struct iommu_ctx *ctx;
     struct iommu_tlb *tlb[IOMMU_SIZES];
     struct iommu_psc *psc[VTD_LEVELS_MAX + 1];
-    struct iommu_req *req;           /* [pending]                              */
-    struct iommu_stream *stream;     /* [IOMMU_STREAMS]                        */
-    struct iommu_fn *fn;             /* [IOMMU_STREAMS]                        */
-    uint32_t *ready;                 /* [ready_max] queue of requests that may leave */
-    uint32_t *bucket;                /* [IOMMU_BUCKETS] leaders, by key        */
-    uint64_t *fault;                 /* [2 * faults] fault recording registers */
+    struct iommu_req *req;       /* [pending]                              */
+    struct iommu_stream *stream; /* [IOMMU_STREAMS]                        */
+    struct iommu_fn *fn;         /* [IOMMU_STREAMS]                        */
+    uint32_t *ready;             /* [ready_max] queue of requests that may leave */
+    uint32_t *bucket;            /* [IOMMU_BUCKETS] leaders, by key        */
+    uint64_t *fault;             /* [2 * faults] fault recording registers */
     uint32_t pending, walkers, faults, ready_max;
     uint64_t hit_delay, walk_delay, overhead, invalidate; /* cycles */
     struct {
         struct iommu_walker walker[IOMMU_WALKERS_MAX];
-        uint64_t want;               /* walkers with a read to issue           */
+        uint64_t want; /* walkers with a read to issue           */
         uint32_t ending[IOMMU_WALKERS_MAX], end_head, end_tail; /* walks about to end, by time */
-        uint32_t idle;               /* walkers that are free                  */
+        uint32_t idle;                  /* walkers that are free                  */
         uint32_t walk_first, walk_last; /* leaders that wait for a walker      */
-        uint32_t free, used;         /* pending entries                        */
+        uint32_t free, used;            /* pending entries                        */
         uint32_t ready_head, ready_tail;
-        uint32_t full_noted;         /* this request was counted as pending_full */
+        uint32_t full_noted; /* this request was counted as pending_full */
         uint32_t fault_next, fault_read;
         uint64_t inv_at, inv_desc[2]; /* invalidation queue                    */
         uint32_t inv_head, inv_tail, inv_state, inv_old, inv_bad;
@@ -126,7 +131,8 @@ static inline uint32_t iommu_fn_index(uint8_t hca, uint16_t rid)
     return hca % (IOMMU_STREAMS / 256U) * 256U + (rid & 0xffU);
 }
 
-/* --- iommu_look.c: context cache, IOTLB, paging-structure caches -------------------------------- */
+/* --- iommu_look.c: context cache, IOTLB, paging-structure caches --------------------------------
+ */
 void iommu_open_caches(struct iommu *u, struct opening *o);
 
 /* What the caches say about an access of requester rid to addr; changes nothing. */
@@ -152,17 +158,19 @@ void iommu_fill_psc(struct iommu *u, uint16_t did, uint64_t addr, unsigned level
 unsigned iommu_find_psc(struct iommu *u, uint16_t did, uint64_t addr, unsigned levels,
                         struct iommu_psc *entry);
 
-/* --- iommu_walk.c ------------------------------------------------------------------------------- */
+/* --- iommu_walk.c -------------------------------------------------------------------------------
+ */
 /* Starts or joins a walk for request i. */
 void iommu_miss(struct iommu *u, const struct tick *t, uint32_t i, const struct iommu_look *l);
-/* Takes a table entry and ends walks; then gives walkers work and issues a read. Both lower *wake to
- * the next end of a walk, or to now when something is left that the next cycle can do. */
+/* Takes a table entry and ends walks; then gives walkers work and issues a read. Both lower *wake
+ * to the next end of a walk, or to now when something is left that the next cycle can do. */
 bool iommu_walk_end(struct iommu *u, const struct tick *t, uint64_t *wake);
 bool iommu_walk_start(struct iommu *u, const struct tick *t, uint64_t *wake);
 /* Running walks fill no cache any more, and no new request joins them. */
 void iommu_forget_walks(struct iommu *u);
 
-/* --- iommu.c ------------------------------------------------------------------------------------- */
+/* --- iommu.c -------------------------------------------------------------------------------------
+ */
 /* The translation of request i is known. */
 void iommu_settle(struct iommu *u, const struct tick *t, uint32_t i, const struct iommu_leaf *leaf);
 static inline bool iommu_free(const struct fifo *f, uint64_t now)
@@ -170,11 +178,13 @@ static inline bool iommu_free(const struct fifo *f, uint64_t now)
     return fifo_ready(f, now) && f->pushed != now + 1;
 }
 
-/* --- iommu_inval.c ------------------------------------------------------------------------------- */
+/* --- iommu_inval.c -------------------------------------------------------------------------------
+ */
 bool iommu_invalidate(struct iommu *u, const struct tick *t, uint64_t *wake);
 void iommu_descriptor(struct iommu *u, const struct tick *t, const struct mem_rsp *m);
 
-/* --- iommu_fault.c ------------------------------------------------------------------------------- */
+/* --- iommu_fault.c -------------------------------------------------------------------------------
+ */
 /* Counts and records the fault of a request. */
 void iommu_record(struct iommu *u, const struct tick *t, const struct tlp *m, uint8_t reason,
                   bool silent);

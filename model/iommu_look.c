@@ -15,8 +15,11 @@ void iommu_open_caches(struct iommu *u, struct opening *o)
                                          p->iommu_iotlb_1g_entries};
     const uint64_t ways[IOMMU_SIZES] = {p->iommu_iotlb_4k_ways, p->iommu_iotlb_2m_ways,
                                         p->iommu_iotlb_1g_ways};
-    const uint64_t psc[VTD_LEVELS_MAX + 1] = {0, 0, p->iommu_psc_pd_entries,
-                                              p->iommu_psc_pdp_entries, p->iommu_psc_pml4_entries,
+    const uint64_t psc[VTD_LEVELS_MAX + 1] = {0,
+                                              0,
+                                              p->iommu_psc_pd_entries,
+                                              p->iommu_psc_pdp_entries,
+                                              p->iommu_psc_pml4_entries,
                                               p->iommu_psc_pml5_entries};
 
     assoc_open(&u->ctx_tag, o->a, p->iommu_context_cache_entries, p->iommu_context_cache_entries);

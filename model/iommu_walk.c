@@ -14,7 +14,8 @@ static uint64_t page_of(const struct iommu_req *r)
     return r->m.addr >> VTD_PAGE_SHIFT;
 }
 
-/* --- walks by page, for merging ----------------------------------------------------------------- */
+/* --- walks by page, for merging -----------------------------------------------------------------
+ */
 
 static void add_index(struct iommu *u, uint32_t i)
 {
@@ -91,7 +92,8 @@ void iommu_forget_walks(struct iommu *u)
     }
 }
 
-/* --- one walk ----------------------------------------------------------------------------------- */
+/* --- one walk -----------------------------------------------------------------------------------
+ */
 
 static void end(struct iommu *u, const struct tick *t, uint32_t w)
 {
@@ -178,8 +180,7 @@ static void take_root(struct iommu *u, const struct tick *t, uint32_t w, const s
     }
 }
 
-static void take_context(struct iommu *u, const struct tick *t, uint32_t w,
-                         const struct mem_rsp *m)
+static void take_context(struct iommu *u, const struct tick *t, uint32_t w, const struct mem_rsp *m)
 {
     struct iommu_walker *const k = &u->s.walker[w];
     const unsigned tt = m->value >> VTD_CTX_TT_SHIFT & 3;
@@ -195,9 +196,11 @@ static void take_context(struct iommu *u, const struct tick *t, uint32_t w,
     } else if (tt > VTD_TT_PASS || levels < VTD_LEVELS_MIN || levels > VTD_LEVELS_MAX) {
         fault(u, t, w, VTD_FAULT_INVALID);
     } else {
-        const struct iommu_ctx c = {
-            .table = m->value & VTD_ADDR, .did = (uint16_t)(m->value2 >> VTD_CTX_DID_SHIFT),
-            .tt = (uint8_t)tt, .levels = (uint8_t)levels, .silent = k->leaf.silent};
+        const struct iommu_ctx c = {.table = m->value & VTD_ADDR,
+                                    .did = (uint16_t)(m->value2 >> VTD_CTX_DID_SHIFT),
+                                    .tt = (uint8_t)tt,
+                                    .levels = (uint8_t)levels,
+                                    .silent = k->leaf.silent};
         if (k->stale == 0) {
             iommu_fill_ctx(u, u->req[k->leader].m.rid, &c);
         }
@@ -285,7 +288,8 @@ static void finish(struct iommu *u, const struct tick *t, uint32_t w)
     settle_all(u, t, k->leader, &leaf);
 }
 
-/* --- the part of a cycle ------------------------------------------------------------------------ */
+/* --- the part of a cycle ------------------------------------------------------------------------
+ */
 
 static void take_entry(struct iommu *u, const struct tick *t, const struct mem_rsp *m)
 {

@@ -33,9 +33,9 @@ struct act {
     uint64_t wake;
 };
 
-#define IDLE ((struct act){false, HCA_NEVER})
-#define MOVED ((struct act){true, HCA_NEVER})
-#define AGAIN(t) ((struct act){true, (t)->now})
+#define IDLE           ((struct act){false, HCA_NEVER})
+#define MOVED          ((struct act){true, HCA_NEVER})
+#define AGAIN(t)       ((struct act){true, (t)->now})
 #define WAKE_AT(cycle) ((struct act){false, (cycle)})
 
 static inline void kern_init(struct kern *k)

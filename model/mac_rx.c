@@ -62,7 +62,8 @@ static struct pool_meter *meter(const struct tick *t)
     return t->store->rx_pool.meter;
 }
 
-/* --- flow control, InfiniBand ------------------------------------------------------------------ */
+/* --- flow control, InfiniBand ------------------------------------------------------------------
+ */
 
 /* Limit that lane v can be granted now. source: IBTA vol. 1, 7.9.4 */
 static uint32_t limit_of(const struct mac_rx *u, const struct tick *t, uint32_t v)
@@ -100,7 +101,8 @@ static void take_fc(struct mac_rx *u, const struct tick *t, const struct frame *
     t->s->mac_rx_fc_packets++;
 }
 
-/* --- pause, Ethernet --------------------------------------------------------------------------- */
+/* --- pause, Ethernet ---------------------------------------------------------------------------
+ */
 
 static bool is_mac_control(const struct tick *t, const struct frame *f)
 {
@@ -148,7 +150,8 @@ static bool pause(struct mac_rx *u, const struct tick *t)
     return false;
 }
 
-/* --- frames ------------------------------------------------------------------------------------ */
+/* --- frames ------------------------------------------------------------------------------------
+ */
 
 static uint32_t charge_of(const struct mac_rx *u, const struct frame *f)
 {
@@ -168,8 +171,8 @@ static void stamp(const struct tick *t, const struct frame *f)
     }
 }
 
-/* Takes the frame, which lies in an rx slot, or drops it; lane: of the meter. */
-static void accept(struct mac_rx *u, const struct tick *t, const struct frame *f, uint32_t lane,
+/* Takes the frame, which lies in an rx slot, or drops it (false); lane: of the meter. */
+static bool accept(struct mac_rx *u, const struct tick *t, const struct frame *f, uint32_t lane,
                    uint64_t latency)
 {
     const uint32_t bytes = charge_of(u, f);
@@ -179,15 +182,17 @@ static void accept(struct mac_rx *u, const struct tick *t, const struct frame *f
         t->s->mac_rx_dropped++;
         TRACE(t, mac_rx, rx_drop, .len = f->len, .lane = (uint8_t)lane);
         pool_give(&t->store->rx_pool, t->k, f->slot);
-        return;
+        return false;
     }
     meter_charge(meter(t), f->slot, lane, bytes);
     PASS(t, u->rx_frame, frame, latency, f);
     t->s->mac_rx_frames++;
     t->s->mac_rx_bytes += f->len;
+    return true;
 }
 
-/* A frame from the line; false: it has to wait. */
+/* A frame from the line; false: there is none. Both wires always have room: rx_frame is as deep as
+ * the buffer, mac_tx takes what rx_credit brings. */
 static bool take_line(struct mac_rx *u, const struct tick *t)
 {
     if (!VALID(t, u->net_in) || !READY(t, u->rx_frame) || !READY(t, u->rx_credit)) {
@@ -209,9 +214,10 @@ static bool take_line(struct mac_rx *u, const struct tick *t)
     if (u->lanes != 0) {
         lane = store_at(t->store, f.off)[0] >> 4;
         lane = lane < u->lanes ? lane : 0; /* a flipped bit: packet_parse will find it */
+    }
+    if (accept(u, t, &f, lane, u->latency)) { /* what is dropped for want of room does not count */
         u->s.abr[lane] = (uint16_t)((u->s.abr[lane] + fc_blocks(f.len)) % FC_BLOCKS_ROUND);
     }
-    accept(u, t, &f, lane, u->latency);
     return true;
 }
 
@@ -231,7 +237,7 @@ static bool take_loop(struct mac_rx *u, const struct tick *t)
         f.slot = pool_take(pool, t->k);
         f.off = t->store->rx + f.slot * t->store->slot_bytes;
         memcpy(store_at(t->store, f.off), store_at(t->store, from.off), from.captured);
-        accept(u, t, &f, u->lanes != 0 ? (uint32_t)LOOP_LANE : 0, 0);
+        (void)accept(u, t, &f, u->lanes != 0 ? (uint32_t)LOOP_LANE : 0, 0);
     } else {
         t->s->mac_rx_dropped++;
     }
@@ -239,24 +245,13 @@ static bool take_loop(struct mac_rx *u, const struct tick *t)
     return true;
 }
 
-/* Both sources take turns; true: one was served. */
-static bool take_frame(struct mac_rx *u, const struct tick *t)
-{
-    const bool loop_first = u->s.loop_next != 0;
-
-    if (loop_first ? take_loop(u, t) : take_line(u, t)) {
-        u->s.loop_next = !loop_first;
-        return true;
-    }
-    return loop_first ? take_line(u, t) : take_loop(u, t);
-}
-
 struct act mac_rx_tick(struct mac_rx *u, const struct tick *t)
 {
     /* An update takes the place of a frame in this cycle only when both need rx_credit. */
     const bool wants = u->lanes != 0 || t->p->port_pause;
-    const bool told = wants && READY(t, u->rx_credit) && (u->lanes != 0 ? grant(u, t) : pause(u, t));
-    const bool taken = told ? false : take_frame(u, t);
+    const bool told =
+        wants && READY(t, u->rx_credit) && (u->lanes != 0 ? grant(u, t) : pause(u, t));
+    const bool taken = !told && (take_line(u, t) || take_loop(u, t));
 
     if (told || (taken && (wants || VALID(t, u->net_in) || VALID(t, u->loop)))) {
         return AGAIN(t);

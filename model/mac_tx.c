@@ -16,7 +16,8 @@ void mac_tx_open(struct mac_tx *u, struct opening *o)
     u->latency = ns_cycles(p, p->port_mac_latency_ns);
     u->loop_latency = ns_cycles(p, p->hca_loopback_latency_ns);
     u->lanes = p->port_wire == HCA_PORT_WIRE_IB ? (uint32_t)p->port_vl_count : 0;
-    u->fc_interval = p->port_fc_interval_symbols * LINK_LANES * num / (p->port_rate_mbps * 1000) + 1;
+    u->fc_interval =
+        p->port_fc_interval_symbols * LINK_LANES * num / (p->port_rate_mbps * 1000) + 1;
     memset(&u->s, 0, sizeof u->s);
     u->s.line = (struct serial){.num = num, .den = p->port_rate_mbps * 1000};
     u->s.ring = (struct serial){.num = num, .den = p->hca_loopback_mbps * 1000};
@@ -44,9 +45,7 @@ static void take_credit(struct mac_tx *u, const struct tick *t)
     const uint64_t bits = (uint64_t)m->fctbs * PFC_QUANTUM_BITS;
 
     switch (m->op) {
-    case LFC_PEER:
-        u->s.fccl[m->vl] = m->fccl & (FC_BLOCKS_ROUND - 1);
-        break;
+    case LFC_PEER: u->s.fccl[m->vl] = m->fccl & (FC_BLOCKS_ROUND - 1); break;
     case LFC_GRANT:
         u->s.grant[m->vl] = (uint16_t)m->fccl;
         u->s.grants |= 1U << m->vl;
@@ -151,7 +150,8 @@ static void send_back(struct mac_tx *u, const struct tick *t)
     t->s->mac_tx_looped_bytes += f.len;
 }
 
-/* The oldest frame, if it may leave now; *wake: the cycle at which time alone changes the answer. */
+/* The oldest frame, if it may leave now; *wake: the cycle at which time alone changes the answer.
+ */
 static bool serve_frame(struct mac_tx *u, const struct tick *t, uint64_t *wake)
 {
     const struct frame *const f = PEEK(u->tx_frame);
@@ -166,8 +166,8 @@ static bool serve_frame(struct mac_tx *u, const struct tick *t, uint64_t *wake)
         }
         return false;
     }
-    const uint64_t free_at = u->s.line.free_at > u->s.paused_until ? u->s.line.free_at
-                                                                   : u->s.paused_until;
+    const uint64_t free_at =
+        u->s.line.free_at > u->s.paused_until ? u->s.line.free_at : u->s.paused_until;
     if (free_at > t->now) {
         *wake = free_at;
         return false;

@@ -18,18 +18,18 @@ struct mac_tx {
     struct wire_frame *net_out;     /* out, to edge           */
     struct wire_frame *loop;        /* out, to mac_rx         */
     uint64_t latency, loop_latency; /* cycles                 */
-    uint64_t fc_interval;           /* cycles between two updates of a lane that waits for credits */
-    uint32_t lanes;                 /* 0: Ethernet            */
+    uint64_t fc_interval; /* cycles between two updates of a lane that waits for credits */
+    uint32_t lanes;       /* 0: Ethernet            */
     struct {
-        struct serial line, ring;   /* the port; the way back into the adapter                     */
-        uint64_t paused_until;      /* cycle                                                        */
-        uint64_t fc_at;             /* a waiting lane tells its FCTBS then; HCA_NEVER: none waits   */
-        uint16_t fctbs[MAC_LANES];  /* blocks sent, modulo 4096                                     */
-        uint16_t fccl[MAC_LANES];   /* the peer's limit                                             */
-        uint16_t grant[MAC_LANES];  /* limit that we grant: what the next packet says               */
-        uint32_t grants;            /* lanes with a flow control packet to send                     */
-        uint16_t quanta;            /* pause to send                                                */
-        uint8_t pause;              /* 1: a pause frame is to be sent                               */
+        struct serial line, ring; /* the port; the way back into the adapter                     */
+        uint64_t paused_until;    /* cycle                                                        */
+        uint64_t fc_at;           /* a waiting lane tells its FCTBS then; HCA_NEVER: none waits   */
+        uint16_t fctbs[MAC_LANES]; /* blocks sent, modulo 4096 */
+        uint16_t fccl[MAC_LANES]; /* the peer's limit                                             */
+        uint16_t grant[MAC_LANES]; /* limit that we grant: what the next packet says */
+        uint32_t grants; /* lanes with a flow control packet to send                     */
+        uint16_t quanta; /* pause to send                                                */
+        uint8_t pause;   /* 1: a pause frame is to be sent                               */
         uint8_t pad;
     } s;
 };

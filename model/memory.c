@@ -21,9 +21,10 @@ void memory_open(struct memory *u, struct opening *o)
     u->sets = sets == 0 ? 1 : (uint32_t)sets;
     u->hit = ns_cycles(p, p->host_llc_hit_ns);
     u->miss = ns_cycles(p, p->host_dram_ns);
-    u->remote = p->host_socket == HCA_HOST_SOCKET_REMOTE ? ns_cycles(p, p->host_remote_socket_ns) : 0;
-    u->s.dram = (struct serial){.num = p->core_clock_khz * BITS_PER_BYTE,
-                                .den = p->host_mem_mbps * KILO};
+    u->remote =
+        p->host_socket == HCA_HOST_SOCKET_REMOTE ? ns_cycles(p, p->host_remote_socket_ns) : 0;
+    u->s.dram =
+        (struct serial){.num = p->core_clock_khz * BITS_PER_BYTE, .den = p->host_mem_mbps * KILO};
     u->op = arena_take(o->a, u->ops * sizeof *u->op);
     u->slot = arena_take(o->a, u->slots * sizeof *u->slot);
     u->settled = arena_take(o->a, MEM_STREAMS * sizeof *u->settled);
@@ -66,8 +67,8 @@ static struct mem_op *take(struct memory *u, uint32_t *i)
     return &u->op[*i];
 }
 
-/* A line occupies a server from the cycle `from` on; the cycle in which it is done. Servers are used
- * in turn, as a queue of outstanding requests is. */
+/* A line occupies a server from the cycle `from` on; the cycle in which it is done. Servers are
+ * used in turn, as a queue of outstanding requests is. */
 static uint64_t serve_line(struct memory *u, uint64_t from, bool dram, uint64_t remote)
 {
     uint64_t *const slot = &u->slot[u->s.next_slot];
@@ -112,12 +113,13 @@ static uint64_t serve(struct memory *u, const struct tick *t, uint64_t from, uin
     return done - 1;
 }
 
-static bool can_accept(const struct memory *u, const struct tick *t, uint64_t *wake)
+/* Interrupts and status writes need no server. */
+static bool can_accept(const struct memory *u, const struct tick *t, bool lines, uint64_t *wake)
 {
     if (u->s.free == MEM_NONE) { /* until an operation ends: memory_tick comes back then */
         return false;
     }
-    if (u->slot[u->s.next_slot] > t->now) {
+    if (lines && u->slot[u->s.next_slot] > t->now) {
         *wake = u->slot[u->s.next_slot] < *wake ? u->slot[u->s.next_slot] : *wake;
         return false;
     }
@@ -152,7 +154,11 @@ static bool accept_io(struct memory *u, const struct tick *t, uint64_t *wake)
 {
     uint32_t i;
 
-    if (!VALID(t, u->mem_io) || !can_accept(u, t, wake)) {
+    if (!VALID(t, u->mem_io)) {
+        return false;
+    }
+    const unsigned type = PEEK(u->mem_io)->type;
+    if (!can_accept(u, t, type == TLP_MRD || type == TLP_MWR, wake)) {
         return false;
     }
     struct mem_op *const op = take(u, &i);
@@ -177,7 +183,7 @@ static bool accept_walk(struct memory *u, const struct tick *t, uint64_t *wake)
 {
     uint32_t i;
 
-    if (!VALID(t, u->mem_walk) || !can_accept(u, t, wake)) {
+    if (!VALID(t, u->mem_walk) || !can_accept(u, t, true, wake)) {
         return false;
     }
     struct mem_op *const op = take(u, &i);
@@ -192,14 +198,15 @@ static bool accept_walk(struct memory *u, const struct tick *t, uint64_t *wake)
     return true;
 }
 
-/* --- what happens when an operation is due; false: its output has no room in this cycle --------- */
+/* --- what happens when an operation is due; false: its output has no room in this cycle ---------
+ */
 
 static bool free_output(const struct fifo *f, uint64_t now)
 {
     return fifo_ready(f, now) && f->pushed != now + 1;
 }
 
-static bool finish_read(struct memory *u, const struct tick *t, const struct tlp *m)
+static bool finish_read(struct memory *u, const struct tick *t, struct tlp *m)
 {
     if (!free_output(&u->mem_done->ctl, t->now)) {
         return false;
@@ -210,11 +217,10 @@ static bool finish_read(struct memory *u, const struct tick *t, const struct tlp
     if (from != NULL && to != NULL && tlp_has_bytes(t->p, m)) {
         memcpy(to + m->data, from, m->len);
     }
-    struct tlp out = *m;
-    out.status = from == NULL ? DMA_UR : DMA_OK;
+    m->status = from == NULL ? DMA_UR : DMA_OK;
     t->s->memory_reads++;
     t->s->memory_absent_reads += from == NULL;
-    PASS(t, u->mem_done, tlp, 0, &out);
+    PASS(t, u->mem_done, tlp, 0, m);
     return true;
 }
 
@@ -262,8 +268,21 @@ static void write_value(const struct tick *t, const struct tlp *m)
     }
 }
 
+/* The answer to an MMIO read has waited for older writes and goes back to the root port. */
+static bool finish_answer(struct memory *u, const struct tick *t, const struct tlp *m)
+{
+    if (!free_output(&u->mem_done->ctl, t->now)) {
+        return false;
+    }
+    PASS(t, u->mem_done, tlp, 0, m);
+    return true;
+}
+
 static bool finish_interrupt(struct memory *u, const struct tick *t, const struct tlp *m)
 {
+    if (m->type == TLP_CPL) {
+        return finish_answer(u, t, m);
+    }
     if (!host_mem_is_msi(m->addr)) { /* a table entry with the address of memory */
         write_value(t, m);
         return true;
@@ -293,7 +312,7 @@ static bool finish_walk(struct memory *u, const struct tick *t, const struct mem
     return true;
 }
 
-static bool finish(struct memory *u, const struct tick *t, const struct mem_op *op)
+static bool finish(struct memory *u, const struct tick *t, struct mem_op *op)
 {
     switch (op->kind) {
     case OP_READ: return finish_read(u, t, &op->m);

@@ -28,17 +28,17 @@ struct mem_op {
 };
 
 struct memory {
-    struct wire_tlp *mem_io;        /* in, from iommu */
-    struct wire_mem_req *mem_walk;  /* in, from iommu */
+    struct wire_tlp *mem_io;         /* in, from iommu */
+    struct wire_mem_req *mem_walk;   /* in, from iommu */
     struct wire_mem_rsp *mem_walked; /* out, to iommu */
-    struct wire_tlp *mem_done;      /* out, to root   */
-    struct wire_seen *seen;         /* out, to edge   */
-    struct wire_irq *irq;           /* out, to edge   */
-    struct mem_op *op;              /* [ops]                                              */
-    uint64_t *slot;                 /* [slots] cycle at which each line server is free     */
-    uint64_t *settled;              /* [MEM_STREAMS] cycle in which older writes are visible */
-    uint64_t *tag;                  /* [sets * MEM_WAYS] (sector + 1) << 16 | dirty << 8 | present,
-                                       most recently used first, 0: unused                 */
+    struct wire_tlp *mem_done;       /* out, to root   */
+    struct wire_seen *seen;          /* out, to edge   */
+    struct wire_irq *irq;            /* out, to edge   */
+    struct mem_op *op;               /* [ops]                                              */
+    uint64_t *slot;                  /* [slots] cycle at which each line server is free     */
+    uint64_t *settled;               /* [MEM_STREAMS] cycle in which older writes are visible */
+    uint64_t *tag;                   /* [sets * MEM_WAYS] (sector + 1) << 16 | dirty << 8 | present,
+                                        most recently used first, 0: unused                 */
     uint32_t ops, slots, sets;
     uint64_t hit, miss, remote; /* cycles */
     struct {
@@ -57,7 +57,7 @@ uint32_t memory_ops(const struct hca_param *p);
 /* memory_llc.c: how a request uses the cache. */
 enum mem_use { MEM_USE_READ, MEM_USE_WRITE, MEM_USE_WALK, MEM_USE_CORE };
 
-/* Looks the lines of [phys, phys + len) up and updates the cache; all lie in one sector. Bit i: line
- * i of the sector is to be served by DRAM. */
+/* Looks the lines of [phys, phys + len) up and updates the cache; all lie in one sector. Bit i:
+ * line i of the sector is to be served by DRAM. */
 uint32_t memory_llc(struct memory *u, const struct tick *t, uint64_t phys, uint32_t len,
                     enum mem_use use);

@@ -2,7 +2,7 @@
 
 #include "model/spec.h"
 
-#define SIDE_hca META_HCA
+#define SIDE_hca  META_HCA
 #define SIDE_host META_HOST
 
 const struct meta_unit meta_units[] = {
@@ -29,18 +29,22 @@ enum {
 };
 
 const struct meta_stat meta_stats[] = {
-#define STAT(unit, name, measure, doc)                                          \
-    {#unit, #name, measure, doc, offsetof(struct hca_stat, unit##_##name),      \
+#define STAT(unit, name, measure, doc)         \
+    {#unit,                                    \
+     #name,                                    \
+     measure,                                  \
+     doc,                                      \
+     offsetof(struct hca_stat, unit##_##name), \
      (enum meta_side)SIDE_OF_##unit},
 #include "model/spec/stat.def"
 #undef STAT
 };
 const unsigned meta_stat_count = sizeof meta_stats / sizeof meta_stats[0];
 
-#define A64(n) {#n, 8},
-#define A32(n) {#n, 4},
-#define A16(n) {#n, 2},
-#define A8(n) {#n, 1},
+#define A64(n)                       {#n, 8},
+#define A32(n)                       {#n, 4},
+#define A16(n)                       {#n, 2},
+#define A8(n)                        {#n, 1},
 #define EVENT(name, unit, args, doc) {#name, #unit, doc, {args}},
 const struct meta_event meta_events[] = {
 #include "model/spec/event.def"
@@ -77,14 +81,14 @@ const unsigned meta_stage_count = STAGES;
 
 /* A row with msg set opens a message; its fields follow. Offsets follow from the C layout rules:
  * hard fields without holes (asserted in msg.h), then side fields, each naturally aligned. */
-#define F64(f, bits) {NULL, #f, 0, 8, bits},
-#define F32(f, bits) {NULL, #f, 0, 4, bits},
-#define F16(f, bits) {NULL, #f, 0, 2, bits},
-#define F8(f, bits) {NULL, #f, 0, 1, bits},
-#define S64(f) {NULL, #f, 0, 8, 0},
-#define S32(f) {NULL, #f, 0, 4, 0},
-#define S16(f) {NULL, #f, 0, 2, 0},
-#define S8(f) {NULL, #f, 0, 1, 0},
+#define F64(f, bits)         {NULL, #f, 0, 8, bits},
+#define F32(f, bits)         {NULL, #f, 0, 4, bits},
+#define F16(f, bits)         {NULL, #f, 0, 2, bits},
+#define F8(f, bits)          {NULL, #f, 0, 1, bits},
+#define S64(f)               {NULL, #f, 0, 8, 0},
+#define S32(f)               {NULL, #f, 0, 4, 0},
+#define S16(f)               {NULL, #f, 0, 2, 0},
+#define S8(f)                {NULL, #f, 0, 1, 0},
 #define MSG(msg, hard, side) {#msg, NULL, 0, 0, 0}, hard side
 const struct meta_msg_field meta_msg_fields[] = {
 #include "model/spec/msg.def"

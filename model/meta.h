@@ -67,7 +67,8 @@ extern const unsigned meta_msg_field_count;
 extern const unsigned meta_unit_count, meta_wire_count, meta_stat_count, meta_event_count,
     meta_stage_count;
 
-/* Value of field i in the arguments of a record of event ev; fields lie in order, naturally aligned. */
+/* Value of field i in the arguments of a record of event ev; fields lie in order, naturally
+ * aligned. */
 uint64_t meta_value(const struct meta_event *ev, unsigned i, const uint8_t *args);
 
 struct wire_figures {

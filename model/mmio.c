@@ -6,9 +6,9 @@ static const struct {
     uint32_t reset;
     uint8_t access;
 } regs[] = {
-#define RO REG_RO
-#define WO REG_WO
-#define RW REG_RW
+#define RO                                            REG_RO
+#define WO                                            REG_WO
+#define RW                                            REG_RW
 #define REG(name, offset, access, reset, source, doc) [(offset) / 4] = {(reset), access},
 #include "model/spec/reg.def"
 #undef REG
@@ -43,7 +43,7 @@ static bool ignore(const struct tick *t, const struct mmio_req *m)
     return true;
 }
 
-/* --- registers --------------------------------------------------------------------------------- */
+/* --- registers -------------------------------------------------------------------------------- */
 
 /* True for the three that make command work and then set ERR. */
 static bool starts_command(uint32_t reg)
@@ -82,7 +82,8 @@ static bool write_register(struct mmio *u, const struct tick *t, const struct mm
     if (reg != PV_REG_IMR) {
         f->commands = (uint8_t)(f->commands + starts_command(reg));
         f->hca = m->hca;
-        PUSH(t, u->reg_write, reg_write, u->delay, .data = data, .fn = m->fn, .index = (uint8_t)reg);
+        PUSH(t, u->reg_write, reg_write, u->delay, .data = data, .fn = m->fn,
+             .index = (uint8_t)reg);
     }
     return true;
 }
@@ -122,7 +123,7 @@ static void release_one(struct mmio *u, const struct tick *t)
     }
 }
 
-/* --- MSI-X ------------------------------------------------------------------------------------- */
+/* --- MSI-X ------------------------------------------------------------------------------------ */
 
 static bool in_table(const struct mmio_req *m)
 {
@@ -175,7 +176,7 @@ static void tell_one(struct mmio *u, const struct tick *t)
          .fn = u->s.msix_fn, .vector = (uint8_t)v, .masked = masked);
 }
 
-/* --- reads ------------------------------------------------------------------------------------- */
+/* --- reads ------------------------------------------------------------------------------------ */
 
 static uint64_t read_value(const struct mmio *u, const struct tick *t, const struct mmio_req *m)
 {
@@ -215,7 +216,7 @@ static bool read_access(struct mmio *u, const struct tick *t, const struct mmio_
     return true;
 }
 
-/* --- doorbell pages ---------------------------------------------------------------------------- */
+/* --- doorbell pages --------------------------------------------------------------------------- */
 
 /* First cycle in which another doorbell may be taken. */
 static uint64_t next_doorbell(const struct mmio *u)
@@ -281,7 +282,7 @@ static bool ring_other(struct mmio *u, const struct tick *t, const struct mmio_r
     return ignore(t, m);
 }
 
-/* --- WQE by MMIO ------------------------------------------------------------------------------- */
+/* --- WQE by MMIO ------------------------------------------------------------------------------ */
 
 static bool drop_part(struct mmio *u, const struct tick *t, struct mmio_wqe *w)
 {
@@ -294,8 +295,7 @@ static bool drop_part(struct mmio *u, const struct tick *t, struct mmio_wqe *w)
 /* Part 0 names QP, index and the number of parts; bytes 3, 4-5, 6-7 of docs/NATIVE.md section 4. */
 static bool take_part(struct mmio *u, const struct tick *t, const struct mmio_req *m)
 {
-    struct mmio_wqe *const w =
-        &u->wqe[m->fn * t->p->hca_uar_max + m->offset / PAGE_BYTES];
+    struct mmio_wqe *const w = &u->wqe[m->fn * t->p->hca_uar_max + m->offset / PAGE_BYTES];
     const uint8_t part = (uint8_t)((m->offset % PAGE_BYTES - UAR_WQE) / 64);
     const uint8_t parts = part == 0 ? (uint8_t)(m->d0 >> 24) : w->parts;
 
@@ -311,23 +311,28 @@ static bool take_part(struct mmio *u, const struct tick *t, const struct mmio_re
     }
     if (part == 0) {
         *w = (struct mmio_wqe){.number = (uint32_t)(m->d0 >> 32 & 0xffff),
-                               .index = (uint16_t)(m->d0 >> 48), .parts = parts};
+                               .index = (uint16_t)(m->d0 >> 48),
+                               .parts = parts};
     }
     PUSH(t, u->wqe_mmio, wqe_mmio, u->delay, .d0 = m->d0, .d1 = m->d1, .d2 = m->d2, .d3 = m->d3,
-         .d4 = m->d4, .d5 = m->d5, .d6 = m->d6, .d7 = m->d7, .number = w->number,
-         .index = w->index, .fn = m->fn, .part = part, .parts = parts);
+         .d4 = m->d4, .d5 = m->d5, .d6 = m->d6, .d7 = m->d7, .number = w->number, .index = w->index,
+         .fn = m->fn, .part = part, .parts = parts);
     t->s->mmio_wqe_parts++;
     w->next = (uint8_t)(part + 1);
     if (w->next == parts) {
-        const struct db_write d = {.number = w->number, .tail = (uint16_t)(w->index + parts),
-                                   .fn = m->fn, .kind = DB_SEND, .native = 1, .t_in = t->now};
+        const struct db_write d = {.number = w->number,
+                                   .tail = (uint16_t)(w->index + parts),
+                                   .fn = m->fn,
+                                   .kind = DB_SEND,
+                                   .native = 1,
+                                   .t_in = t->now};
         w->parts = 0;
         return ring(u, t, &d);
     }
     return true;
 }
 
-/* --- one access -------------------------------------------------------------------------------- */
+/* --- one access ------------------------------------------------------------------------------- */
 
 static bool write_page(struct mmio *u, const struct tick *t, const struct mmio_req *m)
 {

@@ -42,10 +42,10 @@ struct mmio {
     struct mmio_wqe *wqe;             /* [fn_max * uar_max] */
     uint64_t delay;                   /* cycles of hca.mmio_ns */
     struct {
-        struct serial pace;    /* doorbells: one per interval                             */
-        struct db_write owed;  /* second doorbell of an access that carried two           */
+        struct serial pace;   /* doorbells: one per interval                             */
+        struct db_write owed; /* second doorbell of an access that carried two           */
         uint8_t owes;
-        uint8_t msix_fn, msix_left; /* vectors of msix_fn that event must be told about   */
+        uint8_t msix_fn, msix_left;       /* vectors of msix_fn that event must be told about   */
         uint8_t release_fn, release_left; /* parked reads of release_fn to answer         */
         uint8_t pad[3];
     } s;

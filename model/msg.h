@@ -7,11 +7,11 @@
 #define F64(name, bits) uint64_t name;
 #define F32(name, bits) uint32_t name;
 #define F16(name, bits) uint16_t name;
-#define F8(name, bits) uint8_t name;
-#define S64(name) uint64_t name;
-#define S32(name) uint32_t name;
-#define S16(name) uint16_t name;
-#define S8(name) uint8_t name;
+#define F8(name, bits)  uint8_t name;
+#define S64(name)       uint64_t name;
+#define S32(name)       uint32_t name;
+#define S16(name)       uint16_t name;
+#define S8(name)        uint8_t name;
 #define MSG(msg, hard, side) \
     struct msg##_hard {      \
         hard                 \
@@ -38,7 +38,7 @@
 #define F64(name, bits) +8
 #define F32(name, bits) +4
 #define F16(name, bits) +2
-#define F8(name, bits) +1
+#define F8(name, bits)  +1
 #define S64(name)
 #define S32(name)
 #define S16(name)
@@ -46,7 +46,7 @@
 #define MSG(msg, hard, side) enum { MSG_BYTES_##msg = 0 hard };
 #include "model/spec/msg.def"
 #undef MSG
-#define MSG(msg, hard, side)                                                              \
+#define MSG(msg, hard, side)                                                                  \
     _Static_assert(sizeof(struct msg##_hard) - MSG_BYTES_##msg < _Alignof(struct msg##_hard), \
                    #msg ": sort hard fields by size, largest first");
 #include "model/spec/msg.def"
@@ -82,10 +82,10 @@ static inline uint64_t hash_words(uint64_t h, uint64_t cycle, const void *p, siz
     return h * 0x9e3779b97f4a7c15ULL;
 }
 
-#define MSG(msg, hard, side)                                                             \
-    static inline uint64_t hash_##msg(uint64_t h, uint64_t cycle, const struct msg *m)   \
-    {                                                                                    \
-        return hash_words(h, cycle, (const char *)m + sizeof m->at, MSG_BYTES_##msg);    \
+#define MSG(msg, hard, side)                                                           \
+    static inline uint64_t hash_##msg(uint64_t h, uint64_t cycle, const struct msg *m) \
+    {                                                                                  \
+        return hash_words(h, cycle, (const char *)m + sizeof m->at, MSG_BYTES_##msg);  \
     }
 #define F64(name, bits)
 #define F32(name, bits)

@@ -5,7 +5,7 @@
 
 enum {
     BYTES_PER_CYCLE = 64,
-    HOP_LIMIT = 64,      /* when the address vector says 0; Linux: IPV6_DEFAULT_HOPLIMIT */
+    HOP_LIMIT = 64, /* when the address vector says 0; Linux: IPV6_DEFAULT_HOPLIMIT */
     SPORT_FIXED = 0xC000,
     ECT0 = 2,
     VLANS = 4095
@@ -97,9 +97,7 @@ static bool set_network(struct packet_build *u, const struct tick *t, struct pkt
         h->wire = PKT_ROCE1;
         set_ethernet(t, h, own, m);
         return true;
-    default:
-        set_ethernet(t, h, own, m);
-        return set_ip(u, t, h, own, m);
+    default: set_ethernet(t, h, own, m); return set_ip(u, t, h, own, m);
     }
 }
 
@@ -175,8 +173,8 @@ static uint8_t refuse(const struct tick *t, const struct pkt *m, const struct pk
 }
 
 /* Builds and sends; the status of a failure. */
-static uint8_t build(struct packet_build *u, const struct tick *t, const struct pkt *m, uint8_t pool,
-                     uint16_t slot)
+static uint8_t build(struct packet_build *u, const struct tick *t, const struct pkt *m,
+                     uint8_t pool, uint16_t slot)
 {
     const struct pkt_opcode *const op = pkt_opcode(m->opcode);
     const uint8_t bad = refuse(t, m, op);

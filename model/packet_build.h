@@ -2,7 +2,7 @@
  *
  * Timing   one packet per max(1, ceil(payload / 64)) cycles, 64 bytes per cycle through the CRC;
  *          hca.packet_build_ns from input to output. Data packets and acknowledgements take turns.
- * Source   docs/units/packet_build.md; header rules: /model/packet/headers.h
+ * Source   docs/units/packet_build.md; header rules: model/packet/headers.h
  * NOT MODELLED: XRC, multicast, partition keys other than the default one. */
 #pragma once
 #include "model/gid_table.h"
@@ -18,11 +18,11 @@ struct packet_build {
     struct wire_pkt *rsp_sent;      /* out, to respond     */
     struct wire_pkt *tx_sent;       /* out, to requester   */
     struct gid_table gids;
-    uint16_t *ip_id;                /* [fn_max] IPv4 identification of the next packet */
-    uint64_t latency;               /* cycles                                          */
+    uint16_t *ip_id;  /* [fn_max] IPv4 identification of the next packet */
+    uint64_t latency; /* cycles                                          */
     struct {
-        uint64_t free_at;           /* first cycle in which another packet may start   */
-        uint8_t acks_next;          /* whose turn it is                                */
+        uint64_t free_at;  /* first cycle in which another packet may start   */
+        uint8_t acks_next; /* whose turn it is                                */
         uint8_t pad[7];
     } s;
 };

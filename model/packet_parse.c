@@ -22,18 +22,13 @@ void packet_parse_open(struct packet_parse *u, struct opening *o)
 static enum parse_drop_reason reason_of(enum pkt_result r)
 {
     switch (r) {
-    case PKT_OK:
-        return PARSE_OK;
-    case PKT_CNP:
-        return PARSE_CNP;
+    case PKT_OK: return PARSE_OK;
+    case PKT_CNP: return PARSE_CNP;
     case PKT_NOT_RDMA:
-    case PKT_PFC:
-        return PARSE_FOREIGN;
+    case PKT_PFC: return PARSE_FOREIGN;
     case PKT_BAD_TVER:
-    case PKT_UNKNOWN_OPCODE:
-        return PARSE_OPCODE;
-    default:
-        return PARSE_HEADER;
+    case PKT_UNKNOWN_OPCODE: return PARSE_OPCODE;
+    default: return PARSE_HEADER;
     }
 }
 
@@ -131,9 +126,8 @@ static uint16_t flags_of(const struct pkt_hdr *h)
 {
     const bool marked = h->fecn || (has_gid(h) && h->ecn == CE);
 
-    return (uint16_t)((h->ackreq ? RXP_ACKREQ : 0) | (h->se ? RXP_SE : 0) |
-                      (marked ? RXP_ECN : 0) | (has_gid(h) ? RXP_GRH : 0) |
-                      (h->becn ? RXP_BECN : 0));
+    return (uint16_t)((h->ackreq ? RXP_ACKREQ : 0) | (h->se ? RXP_SE : 0) | (marked ? RXP_ECN : 0) |
+                      (has_gid(h) ? RXP_GRH : 0) | (h->becn ? RXP_BECN : 0));
 }
 
 static void hand_on(struct packet_parse *u, const struct tick *t, const struct frame *f,

@@ -11,8 +11,15 @@
 #include "model/spec.h"
 
 enum parse_drop_reason {
-    PARSE_FOREIGN, PARSE_HEADER, PARSE_OPCODE, PARSE_CRC, PARSE_ADDRESS, PARSE_PKEY, PARSE_QPN,
-    PARSE_CNP, PARSE_OK
+    PARSE_FOREIGN,
+    PARSE_HEADER,
+    PARSE_OPCODE,
+    PARSE_CRC,
+    PARSE_ADDRESS,
+    PARSE_PKEY,
+    PARSE_QPN,
+    PARSE_CNP,
+    PARSE_OK
 };
 
 struct packet_parse {
@@ -20,9 +27,9 @@ struct packet_parse {
     struct wire_frame *rx_frame;    /* in,  from mac_rx  */
     struct wire_rxp *rx_look;       /* out, to context   */
     struct gid_table gids;
-    uint64_t latency;               /* cycles            */
+    uint64_t latency; /* cycles            */
     struct {
-        uint64_t free_at;           /* first cycle in which another packet may start */
+        uint64_t free_at; /* first cycle in which another packet may start */
     } s;
 };
 

@@ -1,7 +1,8 @@
 /* pool.h: slots of the beat store (packet buffers, WQE records) with one taker and any givers.
  *
  * A slot given back in cycle t can be taken in t + 1, so the answer of pool_ready does not depend
- * on tick order. Slot numbers are not observable: no hash, trace or message comparison sees them. */
+ * on tick order. Slot numbers are not observable: no hash, trace or message comparison sees them.
+ */
 #pragma once
 #include "model/kern.h"
 
@@ -41,13 +42,13 @@ static inline void meter_give(struct pool_meter *m, uint64_t now, uint16_t slot)
 }
 
 struct pool {
-    uint32_t n, free;       /* slots, free ones including those given in this cycle */
-    uint32_t given;         /* slots given back in cycle given_at - 1               */
-    uint64_t given_at;      /* cycle + 1                                            */
-    uint64_t used_sum;      /* reserved for reports: sum of holding times, cycles    */
-    uint8_t taker;          /* unit to wake when a slot comes back                  */
-    uint16_t *stack;        /* [n] free slot numbers                                */
-    uint64_t *in_use;       /* bitmap [n]: catches double give and use after give    */
+    uint32_t n, free;         /* slots, free ones including those given in this cycle */
+    uint32_t given;           /* slots given back in cycle given_at - 1               */
+    uint64_t given_at;        /* cycle + 1                                            */
+    uint64_t used_sum;        /* reserved for reports: sum of holding times, cycles    */
+    uint8_t taker;            /* unit to wake when a slot comes back                  */
+    uint16_t *stack;          /* [n] free slot numbers                                */
+    uint64_t *in_use;         /* bitmap [n]: catches double give and use after give    */
     struct pool_meter *meter; /* NULL: bytes are not counted                         */
 };
 

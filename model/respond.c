@@ -188,12 +188,12 @@ struct act respond_tick(struct respond *u, const struct tick *t)
     bool moved = sink_answers(u, t);
 
     moved |= sink_events(u, t);
-    moved |= send_cqe(u, t);
     moved |= rsp_atomics(u, t);
     moved |= rsp_delays(u, t);
     moved |= rsp_turns(u, t);
     moved |= rsp_flush(u, t);
     moved |= rsp_exec(u, t);
+    moved |= send_cqe(u, t);
     moved |= rsp_kick(u, t);
     const bool more = u->s.more != 0;
     u->s.more = 0;

@@ -28,6 +28,7 @@ struct rsp_res {
     uint32_t mid;      /* side field                                               */
     uint8_t kind;      /* enum res_kind                                            */
     uint8_t state;     /* enum res_state                                           */
+    uint8_t answered;  /* its response was sent once: what is wanted is a replay   */
 };
 
 /* What respond knows of a QP; all zero when fresh. */

@@ -10,7 +10,8 @@ static uint32_t psns(const struct exec *e, const struct qpc *c)
     return e->dlen == 0 ? 1 : (e->dlen - 1) / c->s.mtu_bytes + 1;
 }
 
-/* The ring holds the youngest max_dest_rd_atomic requests; the oldest gives way once answered. */
+/* The ring holds the youngest max_dest_rd_atomic requests. The oldest gives way once answered, even
+ * when a late duplicate has its response sent again: its requester has gone on. */
 struct rsp_res *rsp_res_new(struct respond *u, const struct exec *e, const struct qpc *c,
                             uint32_t row, uint8_t kind)
 {
@@ -18,9 +19,12 @@ struct rsp_res *rsp_res_new(struct respond *u, const struct exec *e, const struc
     const uint32_t most = least(c->s.max_dest_rd_atomic, u->depth);
 
     while (q->count != 0 && q->count >= most) {
-        if (rsp_res(u, row, 0)->state != RES_DONE) {
+        struct rsp_res *const oldest = rsp_res(u, row, 0);
+        if (oldest->state != RES_DONE && oldest->answered == 0) {
             return NULL;
         }
+        q->wants = (uint8_t)(q->wants - (oldest->state != RES_DONE));
+        oldest->state = RES_DONE;
         q->first = (uint8_t)(q->first + 1U < u->depth ? q->first + 1 : 0);
         q->count--;
     }

@@ -263,6 +263,7 @@ static bool send_atomic(struct respond *u, const struct tick *t, const struct rs
     }
     STAMP(t, respond, executed, r->mid, t->now);
     r->state = RES_DONE;
+    r->answered = 1;
     q->wants--;
     return true;
 }
@@ -307,6 +308,7 @@ static void begin_packet(struct respond *u, const struct tick *t, struct rsp_tur
     t->s->respond_read_packets++;
     if (last) {
         r->state = RES_DONE;
+        r->answered = 1;
         q->wants--;
         q->pipe = ++u->s.job_seq;
         m->imm = (uint32_t)u->s.job_seq;

@@ -1,5 +1,6 @@
 #include "model/root.h"
 
+#include "model/host_mem.h"
 #include "model/tlp.h"
 
 void root_open(struct root *u, struct opening *o)
@@ -33,12 +34,44 @@ void root_queue(struct root *u, const struct tick *t, const struct tlp *m, uint8
     e->status = status;
 }
 
+/* The answer to an MMIO read pushes older posted writes before it (PCIe Base 4.0, 2.4.1: a completion
+ * does not pass a posted request), so it goes the way of the writes and comes back from memory. */
+static void pass_answer(struct root *u, const struct tick *t)
+{
+    const struct mmio_rsp *const m = POP(t, u->up_mmio);
+
+    PUSH(t, u->io_req, tlp, 0, .type = TLP_CPL, .addr = HOST_MSI_BASE, .value = m->data,
+         .tag = m->tag, .len = m->len, .fn = m->fn, .hca = m->hca, .slot = NO_SLOT,
+         .rid = (uint16_t)((m->hca + 1U) << 8 | m->fn), .mid = m->mid);
+}
+
+/* True: an answer waits and no older request of an adapter is before it. */
+static bool answer_is_next(const struct root *u, const struct tick *t)
+{
+    return VALID(t, u->up_mmio) &&
+           (!VALID(t, u->up_tlp) || PEEK(u->up_mmio)->at < PEEK(u->up_tlp)->at);
+}
+
+/* An answer that is back from memory. */
+static void give_answer(struct root *u, const struct tick *t, const struct tlp *m)
+{
+    const uint64_t delay = u->answer_delay == 0 ? 0 : u->answer_delay - 1;
+
+    PUSH(t, u->cpu_rd, mmio_rsp, delay, .data = m->value, .tag = m->tag, .hca = m->hca, .fn = m->fn,
+         .len = (uint8_t)m->len, .mid = m->mid);
+}
+
 /* Completions are always sunk: an adapter has no more reads in flight than tags. */
 static bool sink_completions(struct root *u, const struct tick *t)
 {
     bool moved = false;
 
-    if (VALID(t, u->mem_done) && root_room(u, PEEK(u->mem_done)->hca)) {
+    if (VALID(t, u->mem_done) && PEEK(u->mem_done)->type == TLP_CPL) {
+        if (READY(t, u->cpu_rd)) {
+            give_answer(u, t, POP(t, u->mem_done));
+            moved = true;
+        }
+    } else if (VALID(t, u->mem_done) && root_room(u, PEEK(u->mem_done)->hca)) {
         const struct tlp *const m = POP(t, u->mem_done);
         root_queue(u, t, m, m->status);
         moved = true;
@@ -50,24 +83,14 @@ static bool sink_completions(struct root *u, const struct tick *t)
     return moved;
 }
 
-/* An adapter has more reads in flight than it may: what waits goes on when a completion has left. */
+/* An adapter has more reads in flight than it may: what waits goes on when a completion has left.
+ */
 static bool no_room(const struct root *u, const struct tick *t)
 {
-    return (VALID(t, u->mem_done) && !root_room(u, PEEK(u->mem_done)->hca)) ||
+    return (VALID(t, u->mem_done) && PEEK(u->mem_done)->type != TLP_CPL &&
+            !root_room(u, PEEK(u->mem_done)->hca)) ||
            (VALID(t, u->io_fault) && !root_room(u, PEEK(u->io_fault)->hca)) ||
            (VALID(t, u->up_tlp) && !root_room(u, PEEK(u->up_tlp)->hca));
-}
-
-static bool sink_mmio_answer(struct root *u, const struct tick *t)
-{
-    if (!VALID(t, u->up_mmio) || !READY(t, u->cpu_rd)) {
-        return false;
-    }
-    const struct mmio_rsp *const m = POP(t, u->up_mmio);
-    const uint64_t delay = u->answer_delay == 0 ? 0 : u->answer_delay - 1;
-
-    PASS(t, u->cpu_rd, mmio_rsp, delay, m);
-    return true;
 }
 
 static bool malformed(const struct tlp *m)
@@ -89,7 +112,14 @@ static void refuse(struct root *u, const struct tick *t, const struct tlp *m)
 /* The receive buffer is up_tlp: what leaves it gives its credits back. */
 static bool forward(struct root *u, const struct tick *t)
 {
-    if (!VALID(t, u->up_tlp) || !READY(t, u->io_req) || !READY(t, u->fc_out)) {
+    if (!READY(t, u->io_req)) {
+        return false;
+    }
+    if (answer_is_next(u, t)) {
+        pass_answer(u, t);
+        return true;
+    }
+    if (!VALID(t, u->up_tlp) || !READY(t, u->fc_out)) {
         return false;
     }
     const struct tlp *const head = PEEK(u->up_tlp);
@@ -119,8 +149,12 @@ struct act root_tick(struct root *u, const struct tick *t)
     const bool stuck = no_room(u, t);
     bool moved = sink_completions(u, t);
 
-    moved |= sink_mmio_answer(u, t);
-    moved |= forward(u, t);
+    if (forward(u, t)) {
+        moved = true;
+        if (VALID(t, u->up_mmio) || VALID(t, u->up_tlp)) {
+            wake = t->now; /* the other input may be next */
+        }
+    }
     if (root_down(u, t, &wake)) {
         return (struct act){true, stuck ? t->now : wake};
     }

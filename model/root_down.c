@@ -20,7 +20,8 @@ static uint64_t mmio_at(const struct root *u)
     return m->at + (m->write != 0 ? u->write_delay : u->read_delay);
 }
 
-/* Delay after which the adapter sees an entry of `bytes` that starts now or when the line is free. */
+/* Delay after which the adapter sees an entry of `bytes` that starts now or when the line is free.
+ */
 static uint64_t occupy(struct root *u, const struct tick *t, uint32_t h, uint32_t bytes)
 {
     return serial_take(&u->s.port[h].line, t->now, bytes) + u->latency - t->now - 1;
@@ -36,47 +37,44 @@ static uint32_t chunk(const struct hca_param *p, uint64_t addr, uint32_t left)
     return left < room ? left : (uint32_t)room;
 }
 
-/* A train may hold several completions of one read. */
-static struct tlp cut(const struct root *u, const struct tick *t, uint32_t h)
+/* Bytes and packets of the next entry: one completion, or in a train several of one read. */
+static uint32_t cut(const struct hca_param *p, const struct tlp *m, uint32_t sent, uint16_t *tlps)
 {
-    const uint32_t sent = u->s.port[h].sent;
-    struct tlp m = *front(u, h);
+    uint32_t len = 0;
 
-    m.type = TLP_CPLD;
-    m.addr += sent;
-    m.data += sent;
-    m.left = m.len - sent;
-    m.len = 0;
-    m.tlps = 0;
+    *tlps = 0;
     do {
-        m.len += chunk(t->p, m.addr + m.len, m.left - m.len);
-        m.tlps++;
-    } while (m.len < m.left && m.tlps < t->p->sim_train_tlps_max);
-    return m;
+        len += chunk(p, m->addr + sent + len, m->len - sent - len);
+        ++*tlps;
+    } while (sent + len < m->len && *tlps < p->sim_train_tlps_max);
+    return len;
 }
 
 static void complete(struct root *u, const struct tick *t, uint32_t h)
 {
     struct root_port *const q = &u->s.port[h];
-    struct tlp m = cut(u, t, h);
+    const struct tlp *const m = front(u, h);
+    const bool ok = m->status == DMA_OK;
+    const uint32_t sent = q->sent;
+    uint16_t tlps = 1;
+    const uint32_t len = ok ? cut(t->p, m, sent, &tlps) : 0;
+    const struct tlp cost = {
+        .type = ok ? TLP_CPLD : TLP_CPL, .addr = m->addr + sent, .len = len, .tlps = tlps};
+    const uint32_t bytes = tlp_link_bytes(t->p, &cost);
 
-    if (m.status != DMA_OK) {
-        m.type = TLP_CPL;
-        m.tlps = 1;
-        m.len = 0;
-        t->s->root_refusals++;
-    }
-    q->sent += m.len;
-    if (m.status != DMA_OK || m.len == m.left) {
+    q->sent += len;
+    if (!ok || q->sent == m->len) {
         q->head++;
         q->sent = 0;
     }
     q->mmio_last = 0;
-    m.slot = NO_SLOT;
     t->s->root_completions++;
-    const uint32_t bytes = tlp_link_bytes(t->p, &m);
-    root_count(t->s, m.cls, m.tlps, tlp_payload_bytes(&m), bytes);
-    PASS(t, u->dn_tlp, tlp, occupy(u, t, h, bytes), &m);
+    t->s->root_refusals += !ok;
+    root_count(t->s, m->cls, tlps, tlp_payload_bytes(&cost), bytes);
+    PUSH(t, u->dn_tlp, tlp, occupy(u, t, h, bytes), .addr = m->addr + sent, .len = len,
+         .left = m->len - sent, .tag = m->tag, .rid = m->rid, .tlps = tlps, .fn = m->fn,
+         .type = cost.type, .cls = m->cls, .status = m->status, .attr = m->attr, .t_in = m->t_in,
+         .mid = m->mid, .data = m->data + sent, .slot = NO_SLOT, .hca = m->hca);
 }
 
 /* Doorbells and WQEs go to BAR 2, registers to the others. */
@@ -93,8 +91,8 @@ static void access(struct root *u, const struct tick *t)
     const struct mmio_req *const m = POP(t, u->cpu_mmio);
     const unsigned cls = mmio_class(m);
     /* BARs lie above 4 GiB: 64-bit headers. */
-    const struct tlp cost = {.type = m->write != 0 ? TLP_MWR : TLP_MRD, .addr = UINT64_C(1) << 32,
-                             .len = m->len};
+    const struct tlp cost = {
+        .type = m->write != 0 ? TLP_MWR : TLP_MRD, .addr = UINT64_C(1) << 32, .len = m->len};
     const uint32_t bytes = tlp_link_bytes(t->p, &cost);
 
     t->s->root_mmio_writes += m->write != 0;

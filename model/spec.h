@@ -8,13 +8,14 @@
 #include "model/msg.h"
 #include "model/param.h"
 #include "model/pool.h"
+#include "model/stat.h"
 #include "model/trace.h"
 
 /* Typed wires: a FIFO and its slots. */
-#define MSG(msg, hard, side)  \
-    struct wire_##msg {       \
-        struct fifo ctl;      \
-        struct msg *slot;     \
+#define MSG(msg, hard, side) \
+    struct wire_##msg {      \
+        struct fifo ctl;     \
+        struct msg *slot;    \
     };
 #include "model/spec/msg.def"
 #undef MSG
@@ -38,12 +39,6 @@ enum wire_id {
     WIRES
 };
 
-struct hca_stat {
-#define STAT(unit, name, measure, doc) uint64_t unit##_##name;
-#include "model/spec/stat.def"
-#undef STAT
-};
-
 /* Contexts that are resident in the adapter, by cache index cx; memory of `context`, parts of an
  * entry are owned as ctx.h says. */
 struct ctx_store {
@@ -59,17 +54,17 @@ enum { ACK_SLOT_BYTES = 256, ACK_SLOTS = 32 };
 struct store {
     uint8_t *base;
     uint32_t bytes;
-    uint32_t slot_bytes;       /* of a packet slot: PKT_HEADROOM + MTU + PKT_TAILROOM, rounded to 64 */
-    uint32_t tx, rx;           /* offset of slot 0 of the transmit and receive packet buffers    */
-    uint32_t net_out;          /* a packet slot per place of the wire net_out                    */
-    uint32_t pcie_out;         /* pcie_out_bytes per place of the wire pcie_out                  */
+    uint32_t slot_bytes; /* of a packet slot: PKT_HEADROOM + MTU + PKT_TAILROOM, rounded to 64 */
+    uint32_t tx, rx;     /* offset of slot 0 of the transmit and receive packet buffers    */
+    uint32_t net_out;    /* a packet slot per place of the wire net_out                    */
+    uint32_t pcie_out;   /* pcie_out_bytes per place of the wire pcie_out                  */
     uint32_t pcie_out_bytes;
-    uint32_t wqe_raw;          /* bytes of the send WQE of record r at wqe_raw + r * WQE_RAW_MAX */
+    uint32_t wqe_raw; /* bytes of the send WQE of record r at wqe_raw + r * WQE_RAW_MAX */
     struct pool tx_pool, rx_pool; /* packet slots; takers dma_read and the edge (hca_push)        */
-    uint32_t ack;              /* ACK_SLOT_BYTES per slot of ack_pool                            */
-    struct pool ack_pool;      /* header-only packets; taker packet_build                        */
+    uint32_t ack;         /* ACK_SLOT_BYTES per slot of ack_pool                            */
+    struct pool ack_pool; /* header-only packets; taker packet_build                        */
     struct pool wqe_pool, rwqe_pool; /* records of send and receive WQEs; taker wqe_fetch        */
-    struct wqe *wqe, *rwqe;    /* [n] parsed work requests                                       */
+    struct wqe *wqe, *rwqe; /* [n] parsed work requests                                       */
 };
 
 static inline uint8_t *store_at(const struct store *s, uint32_t offset)
@@ -91,7 +86,8 @@ struct tick {
 };
 
 /* What <unit>_open gets. Memory is taken here and only here; arrays in the arena hold no pointers
- * (save = copy), so a unit struct is: wires, pointers to arrays, constants; then `s`, its registers. */
+ * (save = copy), so a unit struct is: wires, pointers to arrays, constants; then `s`, its
+ * registers. */
 struct opening {
     struct arena *a;
     const struct hca_param *p;

@@ -26,8 +26,12 @@ void *system_wire(struct system *y, uint32_t id, struct fifo *f, uint32_t stride
     while (slots < depth) {
         slots *= 2;
     }
-    *f = (struct fifo){.depth = depth, .mask = slots - 1, .head_at = HCA_NEVER,
-                       .from = from, .to = to, .id = (uint8_t)id};
+    *f = (struct fifo){.depth = depth,
+                       .mask = slots - 1,
+                       .head_at = HCA_NEVER,
+                       .from = from,
+                       .to = to,
+                       .id = (uint8_t)id};
     y->wire[id] = (struct wire_ref){f, arena_take(&y->arena, (size_t)slots * stride), stride};
     if (to == EDGE) {
         hca_assert(y->outs < OUTS_MAX);

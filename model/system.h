@@ -1,4 +1,5 @@
-/* system.h: what the run loops of hca.c and host.c share; nothing outside model/ and tests/ sees it. */
+/* system.h: what the run loops of hca.c and host.c share; nothing outside model/ and tests/ sees
+ * it. */
 #pragma once
 #include "model/hca.h"
 #include "model/spec.h"
@@ -21,12 +22,12 @@ struct system {
     struct tick t;
     struct arena arena;
     unsigned mode;
-    uint64_t units;    /* set of the units of this side                                     */
-    uint64_t only;     /* tests: tick no other unit; normally equal to units                 */
-    uint64_t shuffle;  /* state of the order of HCA_MODE_SHUFFLE                             */
-    uint32_t outs;     /* wires that end at the edge                                         */
+    uint64_t units;   /* set of the units of this side                                     */
+    uint64_t only;    /* tests: tick no other unit; normally equal to units                 */
+    uint64_t shuffle; /* state of the order of HCA_MODE_SHUFFLE                             */
+    uint32_t outs;    /* wires that end at the edge                                         */
     uint16_t out[OUTS_MAX];
-    uint32_t stop;     /* bit i: a run ends as soon as wire out[i] holds something            */
+    uint32_t stop; /* bit i: a run ends as soon as wire out[i] holds something            */
     struct wire_ref wire[WIRES]; /* by enum wire_id; ctl NULL: of the other side              */
 };
 
@@ -51,7 +52,8 @@ bool system_pop(struct system *y, uint32_t wire, uint64_t *at_ps, void *msg, siz
                 uint32_t *slot);
 uint64_t system_head(const struct system *y, uint32_t wire); /* ps of the oldest entry, or never */
 uint64_t system_ps(const struct system *y, uint64_t cycle);
-uint64_t system_cycle(const struct system *y, uint64_t ps); /* first cycle that begins at or after */
+uint64_t system_cycle(const struct system *y,
+                      uint64_t ps); /* first cycle that begins at or after */
 bool system_event(struct system *y, struct trace_rec *out);
 uint64_t system_hash(const struct system *y);
 struct wire_figures system_figures(const struct system *y, uint32_t wire);

@@ -10,21 +10,6 @@ enum {
     HZ_PER_KHZ = 1000
 };
 
-static uint32_t at_most(uint32_t n, uint64_t most)
-{
-    return n < most ? n : (uint32_t)most;
-}
-
-struct tlp_credits tlp_credits(const struct hca_param *p, const struct tlp *m)
-{
-    if (m->type == TLP_MRD) {
-        return (struct tlp_credits){.nph = at_most(tlp_count(m), p->pcie_np_header_credits)};
-    }
-    const uint32_t pd = (tlp_payload_bytes(m) + TLP_CREDIT_BYTES - 1) / TLP_CREDIT_BYTES;
-    return (struct tlp_credits){.ph = at_most(tlp_count(m), p->pcie_posted_header_credits),
-                                .pd = at_most(pd, p->pcie_posted_data_credits)};
-}
-
 static uint64_t gcd(uint64_t a, uint64_t b)
 {
     while (b != 0) {

@@ -29,12 +29,9 @@ static inline uint32_t tlp_payload_bytes(const struct tlp *m)
 {
     switch (m->type) {
     case TLP_MWR:
-    case TLP_CPLD:
-        return (((uint32_t)m->addr & 3) + m->len + 3) & ~3U;
-    case TLP_MSI:
-        return TLP_MSI_BYTES;
-    default:
-        return 0;
+    case TLP_CPLD: return (((uint32_t)m->addr & 3) + m->len + 3) & ~3U;
+    case TLP_MSI: return TLP_MSI_BYTES;
+    default: return 0;
     }
 }
 
@@ -61,7 +58,19 @@ static inline bool tlp_has_bytes(const struct hca_param *p, const struct tlp *m)
 
 /* Credits that a request takes and gives back. A train larger than all that the root port
  * advertises takes all of it. */
-struct tlp_credits tlp_credits(const struct hca_param *p, const struct tlp *m);
+static inline struct tlp_credits tlp_credits(const struct hca_param *p, const struct tlp *m)
+{
+    const uint32_t n = tlp_count(m);
+
+    if (m->type == TLP_MRD) {
+        const uint64_t most = p->pcie_np_header_credits;
+        return (struct tlp_credits){.nph = n < most ? n : (uint32_t)most};
+    }
+    const uint32_t pd = (tlp_payload_bytes(m) + TLP_CREDIT_BYTES - 1) / TLP_CREDIT_BYTES;
+    const uint64_t ph_most = p->pcie_posted_header_credits, pd_most = p->pcie_posted_data_credits;
+    return (struct tlp_credits){.ph = n < ph_most ? n : (uint32_t)ph_most,
+                                .pd = pd < pd_most ? pd : (uint32_t)pd_most};
+}
 
 /* Line of the link in one direction: cycles per byte, less what ACK and UpdateFC DLLPs and SKP
  * ordered sets take. The fraction is exact unless it needs more than 45 bits (odd clocks with odd

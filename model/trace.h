@@ -17,7 +17,7 @@ _Static_assert(EVENTS <= 64, "the event mask has 64 bits");
 #define A64(name) uint64_t name;
 #define A32(name) uint32_t name;
 #define A16(name) uint16_t name;
-#define A8(name) uint8_t name;
+#define A8(name)  uint8_t name;
 #define EVENT(name, unit, args, doc) \
     struct ev_##name {               \
         args                         \
@@ -72,12 +72,12 @@ static inline bool trace_near_full(const struct trace *t)
 }
 
 /* TRACE(t, unit, event, .field = value, ...) */
-#define TRACE(t, u, name, ...)                                                        \
-    do {                                                                              \
-        if (((t)->trace->mask >> EV_##name & 1) != 0) {                               \
-            trace_emit((t)->trace, (t)->now, EV_##name, U_##u,                        \
-                       &(struct ev_##name){__VA_ARGS__}, sizeof(struct ev_##name));   \
-        }                                                                             \
+#define TRACE(t, u, name, ...)                                                                   \
+    do {                                                                                         \
+        if (((t)->trace->mask >> EV_##name & 1) != 0) {                                          \
+            trace_emit((t)->trace, (t)->now, EV_##name, U_##u, &(struct ev_##name){__VA_ARGS__}, \
+                       sizeof(struct ev_##name));                                                \
+        }                                                                                        \
     } while (0)
 
 /* Stamps operation mid_ - 1 (nothing when 0) at cycle when: usually (t)->now. */

@@ -1,21 +1,22 @@
 /* vtd.h: VT-d structures in memory, legacy mode: bits of root, context and second-level entries,
  * invalidation descriptors and fault records. Used by the driver side (vtd_table.c) and the iommu.
  *
- * Source: docs/units/iommu.md; Linux 6.1 drivers/iommu/intel/{iommu.h,dmar.c} for layouts and codes */
+ * Source: docs/units/iommu.md; Linux 6.1 drivers/iommu/intel/{iommu.h,dmar.c} for layouts and codes
+ */
 #pragma once
 #include <stdint.h>
 
 enum {
     VTD_PAGE_SHIFT = 12,
-    VTD_INDEX_BITS = 9,    /* of one level of the tables                     */
-    VTD_ENTRY_BYTES = 8,   /* of a page table                                */
+    VTD_INDEX_BITS = 9,     /* of one level of the tables                     */
+    VTD_ENTRY_BYTES = 8,    /* of a page table                                */
     VTD_CONTEXT_BYTES = 16, /* of a root or context entry                    */
     VTD_DESCRIPTOR_BYTES = 16,
     VTD_QUEUE_ENTRIES = 256, /* one page of 128-bit descriptors              */
     VTD_LEVELS_MIN = 3,
     VTD_LEVELS_MAX = 5,
-    VTD_HAW = 48,          /* host address width: bits above it are reserved */
-    VTD_DOMAIN_FIRST = 2   /* 0 and 1 are reserved: caching mode, pass-through */
+    VTD_HAW = 48,        /* host address width: bits above it are reserved */
+    VTD_DOMAIN_FIRST = 2 /* 0 and 1 are reserved: caching mode, pass-through */
 };
 
 #define VTD_ADDR UINT64_C(0x0000fffffffff000) /* HAW-1:12 of every entry                  */
@@ -49,9 +50,18 @@ static inline uint64_t vtd_limit(unsigned levels)
 }
 
 enum vtd_fault {
-    VTD_FAULT_ROOT = 0x01, VTD_FAULT_CONTEXT, VTD_FAULT_INVALID, VTD_FAULT_WIDTH, VTD_FAULT_WRITE,
-    VTD_FAULT_READ, VTD_FAULT_TABLE, VTD_FAULT_ROOT_TABLE, VTD_FAULT_CONTEXT_TABLE,
-    VTD_FAULT_ROOT_RESERVED, VTD_FAULT_CONTEXT_RESERVED, VTD_FAULT_PTE_RESERVED
+    VTD_FAULT_ROOT = 0x01,
+    VTD_FAULT_CONTEXT,
+    VTD_FAULT_INVALID,
+    VTD_FAULT_WIDTH,
+    VTD_FAULT_WRITE,
+    VTD_FAULT_READ,
+    VTD_FAULT_TABLE,
+    VTD_FAULT_ROOT_TABLE,
+    VTD_FAULT_CONTEXT_TABLE,
+    VTD_FAULT_ROOT_RESERVED,
+    VTD_FAULT_CONTEXT_RESERVED,
+    VTD_FAULT_PTE_RESERVED
 };
 
 /* Fault record, low half: page address; high half: SID[15:0], reason[39:32], type, F. */

@@ -1,6 +1,7 @@
 #include "model/host_i.h"
 
-/* The driver's part of VT-d: writes root, context and second-level entries into simulated memory. */
+/* The driver's part of VT-d: writes root, context and second-level entries into simulated memory.
+ */
 
 static uint64_t *table_at(const struct host_mem *m, uint64_t table)
 {
@@ -263,7 +264,10 @@ bool host_iommu_fn_figures(const host *h, uint16_t rid, struct host_fn_figures *
         return false;
     }
     const struct iommu_fn *const f = &h->u_iommu.fn[iommu_fn_index((uint8_t)(bus - 1), rid)];
-    *out = (struct host_fn_figures){.hits = f->hits, .misses = f->misses, .merged = f->merged,
-                                    .walk_reads = f->walk_reads, .faults = f->faults};
+    *out = (struct host_fn_figures){.hits = f->hits,
+                                    .misses = f->misses,
+                                    .merged = f->merged,
+                                    .walk_reads = f->walk_reads,
+                                    .faults = f->faults};
     return true;
 }

@@ -260,7 +260,7 @@ static enum work_status parse_native(const struct tick *t, const struct qp_stati
         .units = (uint8_t)(units == 0 ? 1 : units),
     };
     if (units == 0 || units * WQE_UNIT > bytes || !allowed(s, w->opcode) ||
-        ld32(raw + 4) != ((s->handle & 0xffffff) | (index & 0xff) << 24)) {
+        ld32(raw + 4) != ((s->handle & 0xffff) | (index & 0xffff) << 16)) {
         return bad(w, WC_LOC_QP_OP);
     }
     bytes = units * WQE_UNIT;

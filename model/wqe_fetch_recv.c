@@ -257,7 +257,6 @@ static enum wqe_step lock(struct wqe_fetch *u, const struct tick *t, struct recv
         wqe_buf_drop_ring(u, k->ring);
         g.r->seen = 1;
         r->rung = 1;
-        r->flushed &= k->kind == RECV_FLUSH;
     }
     return goes(u, k, RECV_LOOK);
 }

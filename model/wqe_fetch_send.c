@@ -253,6 +253,17 @@ static enum wqe_step step(struct wqe_fetch *u, const struct tick *t, struct send
     }
 }
 
+/* Runs of a QP that had this number before; what came by MMIO is of the new one. */
+static void drop_stale(struct wqe_fetch *u, uint32_t row)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const uint32_t b = u->ring[row].buf[i];
+        if (b != 0 && !u->buf[b - 1].mmio) {
+            wqe_buf_drop(u, &u->buf[b - 1]);
+        }
+    }
+}
+
 /* What a new grant changes before anything is read; the state its task starts in. */
 static enum send_state begin(struct wqe_fetch *u, const struct tick *t, const struct qp_go *go)
 {
@@ -263,7 +274,7 @@ static enum send_state begin(struct wqe_fetch *u, const struct tick *t, const st
         return SEND_DRAIN;
     }
     if (!q->tx.seen) {
-        wqe_buf_drop_ring(u, dense_row(go->qn, t->p->hca_qp_max));
+        drop_stale(u, dense_row(go->qn, t->p->hca_qp_max));
         q->tx.seen = 1;
     }
     q->tx.rung |= go->rung;

@@ -46,7 +46,8 @@ static uint32_t oldest(const uint64_t *used, uint32_t first, uint32_t n)
     return best;
 }
 
-/* --- keys -------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------------
+ */
 
 static uint32_t key_tag(uint8_t fn, uint32_t index)
 {
@@ -109,7 +110,8 @@ void xlat_mpt_drop(struct xlat *u, uint8_t fn, uint32_t index)
     }
 }
 
-/* --- pages ------------------------------------------------------------------------------------- */
+/* --- pages -------------------------------------------------------------------------------------
+ */
 
 static bool same_tag(const struct xlat_tag *a, const struct xlat_tag *b)
 {

@@ -1,8 +1,9 @@
 /* xlat: creation, change and destruction of memory keys.
  *
  * A change claims its key: new lookups of it wait, those that have passed the check but still need
- * a page end first, so no page directory is read once the change is acknowledged. It is written
- * through; until it is on the link nothing reads the entry from memory. */
+ * a page end first, so no page directory is read once the change is acknowledged. A change that has
+ * to read the entry keeps others of the same key waiting by its miss. Changes are written through;
+ * until one is on the link nothing reads the entry from memory. */
 #include "model/xlat.h"
 
 bool xlat_claimed(const struct xlat *u, uint8_t fn, uint32_t index)
@@ -51,14 +52,21 @@ static bool in_use(const struct xlat *u, uint8_t fn, uint32_t index)
     return false;
 }
 
-/* --- what a change does to an entry ------------------------------------------------------------ */
+/* --- what a change does to an entry ------------------------------------------------------------
+ */
 
 static uint8_t create(struct xlat *u, const struct mpt_set *m, struct mpt *e)
 {
     const bool fast = (m->flags & MPT_FAST) != 0;
 
-    *e = (struct mpt){.va = m->va, .len = m->len, .pdir = m->pdir, .key = m->key, .pd = m->pd,
-                      .access = m->access, .pages = m->pages, .reg = ++u->s.reg,
+    *e = (struct mpt){.va = m->va,
+                      .len = m->len,
+                      .pdir = m->pdir,
+                      .key = m->key,
+                      .pd = m->pd,
+                      .access = m->access,
+                      .pages = m->pages,
+                      .reg = ++u->s.reg,
                       .state = fast ? MPT_INVALID : MPT_VALID,
                       .kind = fast ? MPT_FAST : m->flags & MPT_ADDRESS};
     return MPT_DONE;
@@ -103,19 +111,15 @@ static uint8_t fast_register(struct xlat *u, const struct mpt_set *m, struct mpt
 static uint8_t apply(struct xlat *u, const struct mpt_set *m, uint32_t port, struct mpt *e)
 {
     switch (m->op) {
-    case MPT_CREATE:
-        return create(u, m, e);
-    case MPT_DESTROY:
-        *e = (struct mpt){.state = MPT_FREE};
-        return MPT_DONE;
-    case MPT_INVALIDATE:
-        return invalidate(m, port == 2, e);
-    default:
-        return fast_register(u, m, e);
+    case MPT_CREATE: return create(u, m, e);
+    case MPT_DESTROY: *e = (struct mpt){.state = MPT_FREE}; return MPT_DONE;
+    case MPT_INVALIDATE: return invalidate(m, port == 2, e);
+    default: return fast_register(u, m, e);
     }
 }
 
-/* --- steps of a change ------------------------------------------------------------------------- */
+/* --- steps of a change -------------------------------------------------------------------------
+ */
 
 static void finish(struct xlat *u, const struct tick *t, uint32_t port, uint8_t status)
 {
@@ -255,9 +259,6 @@ static bool change(struct xlat *u, const struct tick *t, uint32_t port)
     }
     if (o->state != XLAT_OP_NONE) {
         return step(u, t, port);
-    }
-    if (xlat_claimed(u, m->fn, m->key >> 8)) {
-        return false;
     }
     *o = (struct xlat_op){.index = m->key >> 8, .fn = m->fn, .state = XLAT_OP_CLAIMED};
     (void)step(u, t, port);

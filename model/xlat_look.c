@@ -52,24 +52,33 @@ static void end(struct xlat_req *r, uint8_t status)
     r->status = status;
 }
 
+/* No page is looked up: the range alone was asked for, or addresses are bus addresses. */
+static bool needs_no_page(const struct xlat_req *r, const struct mpt *e)
+{
+    return r->check_only != 0 || e->kind == MPT_ADDRESS;
+}
+
+/* Requests are cut at pages; one that is not has no single page and is refused. */
+static bool permits(const struct xlat_req *r, const struct mpt *e)
+{
+    return e->state == MPT_VALID && e->key == r->key && e->pd == r->pd &&
+           (r->access & ~e->access) == 0 && in_range(r, e) &&
+           (needs_no_page(r, e) || r->addr % PAGE_BYTES + r->len <= PAGE_BYTES);
+}
+
 /* The entry of the key is known: checks it and finds the page. */
 static void check_key(uint32_t p, struct xlat_req *r, const struct mpt *e)
 {
-    const bool whole = r->check_only != 0 || e->kind == MPT_ADDRESS;
-
-    if (e->state != MPT_VALID || e->key != r->key || e->pd != r->pd ||
-        (r->access & ~e->access) != 0 || !in_range(r, e)) {
+    if (!permits(r, e)) {
         end(r, denied(p, r));
-    } else if (whole) {
+    } else if (needs_no_page(r, e)) {
         end(r, 0);
-    } else if (r->addr % PAGE_BYTES + r->len > PAGE_BYTES) {
-        end(r, denied(p, r)); /* pieces are cut at pages; one that is not has no single page */
     } else {
         r->state = XLAT_PAGE;
         r->pdir = e->pdir;
         r->reg = e->reg;
-        r->page = (uint32_t)((r->addr - e->va + e->va % PAGE_BYTES) / PAGE_BYTES) &
-                  PAGE_NUMBER_MASK;
+        r->page =
+            (uint32_t)((r->addr - e->va + e->va % PAGE_BYTES) / PAGE_BYTES) & PAGE_NUMBER_MASK;
     }
 }
 
@@ -77,7 +86,7 @@ static void found_page(const struct xlat *u, struct xlat_req *r, const void *lin
 {
     uint64_t entry;
 
-    memcpy(&entry, (const uint8_t *)line + (r->page & (u->fetch - 1)) * 8, sizeof entry);
+    memcpy(&entry, (const uint8_t *)line + (size_t)(r->page & (u->fetch - 1)) * 8, sizeof entry);
     r->addr = (entry & ~(uint64_t)(PAGE_BYTES - 1)) + r->addr % PAGE_BYTES;
     end(r, 0);
 }

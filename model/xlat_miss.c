@@ -64,7 +64,8 @@ void xlat_miss_leave(struct xlat *u, uint16_t m)
     }
 }
 
-/* --- keys -------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------------
+ */
 
 uint16_t xlat_find_key_miss(const struct xlat *u, uint8_t fn, uint32_t index)
 {
@@ -95,7 +96,9 @@ uint16_t xlat_miss_key(struct xlat *u, const struct tick *t, uint8_t fn, uint32_
     if (!xlat_can_miss_key(u, fn, index)) {
         return XLAT_NO_MISS;
     }
-    m = begin(u, &(struct xlat_miss){.state = XLAT_MISS_MPT, .fn = fn, .index = index,
+    m = begin(u, &(struct xlat_miss){.state = XLAT_MISS_MPT,
+                                     .fn = fn,
+                                     .index = index,
                                      .ready_at = t->now + u->onboard_cycles});
     if (u->onboard != NULL) {
         append(u, u->on_board, u->s.board_head, &u->s.boards, m);
@@ -105,7 +108,8 @@ uint16_t xlat_miss_key(struct xlat *u, const struct tick *t, uint8_t fn, uint32_
     return m;
 }
 
-/* --- pages ------------------------------------------------------------------------------------- */
+/* --- pages -------------------------------------------------------------------------------------
+ */
 
 static uint16_t find_page_miss(const struct xlat *u, const struct xlat_tag *tag)
 {
@@ -135,8 +139,8 @@ uint16_t xlat_miss_page(struct xlat *u, const struct xlat_req *r, const struct x
     if (u->s.misses_free == 0) {
         return XLAT_NO_MISS;
     }
-    m = begin(u, &(struct xlat_miss){.state = XLAT_MISS_DIR, .fn = r->fn, .tag = *tag,
-                                     .page = r->page});
+    m = begin(
+        u, &(struct xlat_miss){.state = XLAT_MISS_DIR, .fn = r->fn, .tag = *tag, .page = r->page});
     append(u, u->to_read, u->s.read_head, &u->s.reads_due, m);
     return m;
 }
@@ -146,7 +150,7 @@ static uint64_t table_of(const struct xlat *u, uint32_t page, const void *line)
 {
     uint64_t entry;
 
-    memcpy(&entry, (const uint8_t *)line + (page >> 9 & (u->fetch - 1)) * 8, sizeof entry);
+    memcpy(&entry, (const uint8_t *)line + (size_t)(page >> 9 & (u->fetch - 1)) * 8, sizeof entry);
     return entry & ~(uint64_t)(PAGE_BYTES - 1);
 }
 
@@ -162,7 +166,8 @@ static void skip_directory(struct xlat *u, struct xlat_miss *x)
     }
 }
 
-/* --- reads ------------------------------------------------------------------------------------- */
+/* --- reads -------------------------------------------------------------------------------------
+ */
 
 static bool can_read(const struct xlat *u)
 {
@@ -184,10 +189,11 @@ bool xlat_read(struct xlat *u, const struct tick *t)
     if (x->state == XLAT_MISS_MPT) {
         addr = ctx_bus(t->p, CTX_MPT, x->fn, x->index);
     } else if (x->state == XLAT_MISS_DIR) {
-        addr = (x->tag.pdir & ~(uint64_t)(PAGE_BYTES - 1)) + ((x->page >> 9) * 8 & in_line);
+        addr =
+            (x->tag.pdir & ~(uint64_t)(PAGE_BYTES - 1)) + ((uint64_t)(x->page >> 9) * 8 & in_line);
         t->s->xlat_walks++;
     } else {
-        addr = x->table + ((x->page & 511) * 8 & in_line);
+        addr = x->table + ((uint64_t)(x->page & 511) * 8 & in_line);
     }
     const bool key = x->state == XLAT_MISS_MPT;
     PUSH(t, u->rd_req_xlat, rd_req, 0, .addr = addr, .len = key ? MPT_BYTES : line_bytes,

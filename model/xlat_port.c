@@ -16,7 +16,8 @@ static uint32_t at(uint32_t p, uint32_t i)
     return (p & 1) * XLAT_QUEUE + i % XLAT_QUEUE;
 }
 
-/* --- in ---------------------------------------------------------------------------------------- */
+/* --- in ----------------------------------------------------------------------------------------
+ */
 
 static void take_job(struct xlat *u, const struct tick *t, uint32_t p)
 {
@@ -47,8 +48,8 @@ static void take_place(struct xlat *u, const struct tick *t, uint32_t p)
     r->key = m->key;
     r->pd = m->pd;
     r->len = m->len;
-    r->access = m->access & (ACC_LOCAL_WRITE | ACC_REMOTE_WRITE | ACC_REMOTE_READ |
-                             ACC_REMOTE_ATOMIC);
+    r->access =
+        m->access & (ACC_LOCAL_WRITE | ACC_REMOTE_WRITE | ACC_REMOTE_READ | ACC_REMOTE_ATOMIC);
     r->fn = m->fn;
     r->status = m->status;
     r->check_only = (m->flags & PLACE_CHECK_ONLY) != 0;
@@ -101,7 +102,8 @@ bool xlat_take(struct xlat *u, const struct tick *t, uint32_t p)
     return true;
 }
 
-/* --- out --------------------------------------------------------------------------------------- */
+/* --- out ---------------------------------------------------------------------------------------
+ */
 
 static bool head_done(const struct xlat *u, uint32_t p)
 {

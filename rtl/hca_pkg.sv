@@ -39,6 +39,7 @@ package hca_pkg;
   parameter logic [63:0] HcaMaxRdAtomic = 64'd16;
   parameter logic [63:0] HcaInlineMaxBytes = 64'd220;
   parameter logic [63:0] HcaWqeFormat = 64'd0;
+  parameter logic [63:0] HcaPvrdmaVersion = 64'd20;
   parameter logic [63:0] HcaMmioNs = 64'd10;
   parameter logic [63:0] HcaDoorbellIntervalPs = 64'd1000;
   parameter logic [63:0] HcaWqeMmioBytes = 64'd256;
@@ -83,6 +84,8 @@ package hca_pkg;
   parameter logic [63:0] HcaRespondNs = 64'd10;
   parameter logic [63:0] HcaCompleteNs = 64'd10;
   parameter logic [63:0] HcaWindowPackets = 64'd128;
+  parameter logic [63:0] HcaWindowMessages = 64'd65536;
+  parameter logic [63:0] HcaWindowReads = 64'd16384;
   parameter logic [63:0] HcaAckRequestPackets = 64'd64;
   parameter logic [63:0] HcaAckCoalescePackets = 64'd1;
   parameter logic [63:0] HcaAckDelayNs = 64'd0;
@@ -103,6 +106,7 @@ package hca_pkg;
   parameter logic [63:0] PcieFcIntervalBytes = 64'd0;
   parameter logic [63:0] PcieSkpIntervalBytes = 64'd1538;
   parameter logic [63:0] PcieEcrc = 64'd0;
+  parameter logic [63:0] PcieIdo = 64'd0;
   parameter logic [63:0] PcieLatencyUpNs = 64'd200;
   parameter logic [63:0] PcieLatencyDownNs = 64'd200;
   parameter logic [63:0] PcieTags = 64'd256;
@@ -162,6 +166,7 @@ package hca_pkg;
   parameter logic [63:0] PortIbGrh = 64'd0;
   parameter logic [63:0] PortVlCount = 64'd1;
   parameter logic [63:0] PortVlCreditsBytes = 64'd16384;
+  parameter logic [63:0] PortFcIntervalSymbols = 64'd65536;
   parameter logic [63:0] PortPause = 64'd0;
   parameter logic [63:0] PortPauseXoffBytes = 64'd393216;
   parameter logic [63:0] PortPauseXonBytes = 64'd262144;
@@ -298,25 +303,28 @@ package hca_pkg;
     logic [2:0] kind;
   } qp_ready_t;
 
-  parameter int unsigned GrantW = 41;
+  parameter int unsigned GrantW = 42;
   typedef struct packed {
     logic [23:0] qn;
     logic [15:0] tail;
     logic native;
+    logic rung;
   } grant_t;
 
-  parameter int unsigned QpGoW = 57;
+  parameter int unsigned QpGoW = 58;
   typedef struct packed {
     logic [23:0] qn;
     logic [15:0] cx;
     logic [15:0] tail;
     logic native;
+    logic rung;
   } qp_go_t;
 
-  parameter int unsigned QpDoneW = 26;
+  parameter int unsigned QpDoneW = 28;
   typedef struct packed {
     logic [23:0] qn;
-    logic [1:0] kind;
+    logic [2:0] kind;
+    logic part;
   } qp_done_t;
 
   parameter int unsigned CtxGetW = 45;
@@ -398,7 +406,7 @@ package hca_pkg;
     logic [7:0] status;
   } ring_got_t;
 
-  parameter int unsigned PktW = 888;
+  parameter int unsigned PktW = 912;
   typedef struct packed {
     logic [63:0] addr;
     logic [63:0] raddr;
@@ -409,6 +417,7 @@ package hca_pkg;
     logic [47:0] dmac;
     logic [23:0] qn;
     logic [23:0] dqpn;
+    logic [23:0] sqpn;
     logic [23:0] psn;
     logic [31:0] rkey;
     logic [31:0] imm;
@@ -434,12 +443,14 @@ package hca_pkg;
     logic source;
   } pkt_t;
 
-  parameter int unsigned FrameW = 52;
+  parameter int unsigned FrameW = 54;
   typedef struct packed {
     logic [13:0] len;
     logic [31:0] crc;
     logic [3:0] vl;
     logic [1:0] ecn;
+    logic fc;
+    logic loop;
   } frame_t;
 
   parameter int unsigned LinkFcW = 40;
@@ -629,20 +640,19 @@ package hca_pkg;
     logic [15:0] rid;
   } irq_t;
 
-  parameter int unsigned MemReqW = 153;
+  parameter int unsigned MemReqW = 88;
   typedef struct packed {
     logic [63:0] addr;
-    logic [63:0] value;
     logic [15:0] cookie;
     logic [7:0] len;
-    logic write;
   } mem_req_t;
 
-  parameter int unsigned MemRspW = 144;
+  parameter int unsigned MemRspW = 147;
   typedef struct packed {
     logic [63:0] value;
     logic [63:0] value2;
     logic [15:0] cookie;
+    logic [2:0] status;
   } mem_rsp_t;
 endpackage
 // verilator lint_on UNUSEDPARAM

@@ -1,7 +1,7 @@
 /* command: the PVRDMA control path, byte for byte: the probe, every command, versions, order. */
 #include "tests/control_req.h"
 
-/* --- the probe of the Linux driver, pvrdma ABI section 12 ---------------------------------------- */
+/* --- the probe of the Linux driver, pvrdma ABI section 12 ------------------------------------- */
 
 static void check_caps(const uint8_t *k)
 {
@@ -9,11 +9,11 @@ static void check_caps(const uint8_t *k)
         uint16_t at, size;
         uint64_t value;
     } rows[] = {
-        {24, 8, 1ULL << 30}, {32, 8, 4096},  {76, 4, 4096},  {80, 4, 16384}, {88, 4, 16},
-        {92, 4, 16},         {96, 4, 4096},  {100, 4, 65536}, {104, 4, 65536}, {108, 4, 4096},
-        {112, 4, 16},        {124, 4, 16},   {164, 4, 4096}, {176, 4, 1024}, {180, 4, 16384},
-        {184, 4, 16},        {188, 4, 512},  {192, 4, 128},  {196, 2, 1},    {199, 1, 1},
-        {200, 1, 0},         {201, 1, 3},    {202, 1, 7},    {203, 1, 2},
+        {24, 8, 1ULL << 30}, {32, 8, 4096}, {76, 4, 4096},   {80, 4, 16384},  {88, 4, 16},
+        {92, 4, 16},         {96, 4, 4096}, {100, 4, 65536}, {104, 4, 65536}, {108, 4, 4096},
+        {112, 4, 16},        {124, 4, 16},  {164, 4, 4096},  {176, 4, 1024},  {180, 4, 16384},
+        {184, 4, 16},        {188, 4, 512}, {192, 4, 128},   {196, 2, 1},     {199, 1, 1},
+        {200, 1, 0},         {201, 1, 3},   {202, 1, 7},     {203, 1, 2},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -30,9 +30,9 @@ static void check_caps(const uint8_t *k)
 
 static void check_port(void)
 {
-    static const uint8_t want[48] = {4, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0, 128, 0, 0, 0, 0, 0, 0, 0,
-                                     0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1,
-                                     0, 0, 0, 2, 32, 5, 0, 0};
+    static const uint8_t want[48] = {4, 0, 0, 0, 5, 0, 0, 0,    5, 0, 0, 0, 128, 0, 0, 0,
+                                     0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0,   0, 0, 0,
+                                     1, 0, 0, 0, 0, 0, 0, 1,    0, 0, 0, 2, 32,  5, 0, 0};
 
     control_request(&c, 0)[16] = 1;
     must(64);
@@ -114,7 +114,8 @@ static void an_rc_qp_goes_through_its_states_and_its_context_says_what_was_asked
     (void)rtr_request(qp);
     modify_ok();
     assert_true(q->s.state == QPS_RTR && q->s.mtu_bytes == 1024 && q->s.dest_qpn == 0xabcdef);
-    assert_true(q->s.rq_psn == 0x123456 && q->s.max_dest_rd_atomic == 4 && q->s.min_rnr_timer == 12);
+    assert_true(q->s.rq_psn == 0x123456 && q->s.max_dest_rd_atomic == 4 &&
+                q->s.min_rnr_timer == 12);
     assert_true(q->s.av.flow_label == 0xfffff && q->s.av.hop_limit == 64 && q->s.av.tclass == 9);
     assert_true(q->s.av.sl == 3 && q->s.av.is_global == 1 && q->s.av.dgid[15] == 0x5c);
     assert_memory_equal(q->s.av.dmac, "\1\2\3\4\5\6", 6);
@@ -128,7 +129,8 @@ static void an_rc_qp_goes_through_its_states_and_its_context_says_what_was_asked
     must(176);
     const uint8_t *const a = resp() + 16;
     assert_true(get32(a) == 3 && get32(a + 4) == 3 && get32(a + 8) == 3);
-    assert_true(get32(a + 20) == 0x123456 && get32(a + 24) == 0x654321 && get32(a + 28) == 0xabcdef);
+    assert_true(get32(a + 20) == 0x123456 && get32(a + 24) == 0x654321 &&
+                get32(a + 28) == 0xabcdef);
     assert_true(a[42] == 2 && a[43] == 4 && a[44] == 12 && a[46] == 14 && a[47] == 7 && a[48] == 6);
     assert_true(get32(a + 56) == 16 && get32(a + 60) == 32 && a[80] == 0x5c && a[80 + 38] == 6);
 

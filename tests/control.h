@@ -1,5 +1,5 @@
-/* control.h: mmio and command in an adapter whose other units are played by this bench: guest memory
- * of one function, contexts, keys, rings and pipes that answer at once.
+/* control.h: mmio and command in an adapter whose other units are played by this bench: guest
+ * memory of one function, contexts, keys, rings and pipes that answer at once.
  *
  *   struct control c;
  *   control_open(&c, &p);                  c.mem[] is bus memory from BUS on
@@ -12,10 +12,26 @@ enum { MEM_BYTES = 1 << 20, SEEN_MAX = 256 };
 #define BUS 0x7000000000ULL
 
 /* Where control_probe puts things, offsets from BUS. */
-enum { AT_DSR = 0x0000, AT_CMD = 0x1000, AT_RESP = 0x2000, AT_ASYNC = 0x3000, AT_NOTIFY = 0x4000,
-       AT_FREE = 0x8000 };
-enum { R_VERSION = 0x00, R_DSRLOW = 0x04, R_DSRHIGH = 0x08, R_CTL = 0x0c, R_REQUEST = 0x10,
-       R_ERR = 0x14, R_ICR = 0x18, R_IMR = 0x1c, R_MACL = 0x20, R_MACH = 0x24 };
+enum {
+    AT_DSR = 0x0000,
+    AT_CMD = 0x1000,
+    AT_RESP = 0x2000,
+    AT_ASYNC = 0x3000,
+    AT_NOTIFY = 0x4000,
+    AT_FREE = 0x8000
+};
+enum {
+    R_VERSION = 0x00,
+    R_DSRLOW = 0x04,
+    R_DSRHIGH = 0x08,
+    R_CTL = 0x0c,
+    R_REQUEST = 0x10,
+    R_ERR = 0x14,
+    R_ICR = 0x18,
+    R_IMR = 0x1c,
+    R_MACL = 0x20,
+    R_MACH = 0x24
+};
 
 struct control {
     struct hca *h;

@@ -1,5 +1,5 @@
-/* control_req.h: requests of the PVRDMA command slot, written field by field at the offsets of the ABI
- * (not with the structs of model/spec/pvrdma.h, which would repeat a mistake). */
+/* control_req.h: requests of the PVRDMA command slot, written field by field at the offsets of the
+ * ABI (not with the structs of model/spec/pvrdma.h, which would repeat a mistake). */
 #pragma once
 #include "tests/control.h"
 
@@ -49,7 +49,7 @@ static inline void refused(void)
     assert_int_equal(c.irqs, irqs);
 }
 
-/* --- requests, field by field -------------------------------------------------------------------- */
+/* --- requests, field by field ----------------------------------------------------------------- */
 
 static inline uint32_t one(uint32_t cmd, uint32_t handle)
 {
@@ -140,8 +140,12 @@ static inline uint8_t *modify(uint32_t qp, uint32_t mask, uint32_t state)
     return r;
 }
 
-enum { M_STATE = 1, M_INIT = 1 | 8 | 16 | 32, M_RTR = 1 | 128 | 256 | 4096 | 1 << 15 | 1 << 17 | 1 << 20,
-       M_RTS = 1 | 512 | 1024 | 2048 | 1 << 13 | 1 << 16 };
+enum {
+    M_STATE = 1,
+    M_INIT = 1 | 8 | 16 | 32,
+    M_RTR = 1 | 128 | 256 | 4096 | 1 << 15 | 1 << 17 | 1 << 20,
+    M_RTS = 1 | 512 | 1024 | 2048 | 1 << 13 | 1 << 16
+};
 
 static inline void modify_ok(void)
 {
@@ -168,11 +172,11 @@ static inline uint8_t *rtr_request(uint32_t qp)
 {
     uint8_t *const r = modify(qp, M_RTR, 2), *const ah = r + 24 + 80;
 
-    put32(r + 24 + 8, 3);          /* path MTU 1024 */
-    put32(r + 24 + 20, 0x123456);  /* rq_psn        */
-    put32(r + 24 + 28, 0xabcdef);  /* dest_qp_num   */
-    r[24 + 43] = 4;                /* max_dest_rd_atomic */
-    r[24 + 44] = 12;               /* min_rnr_timer */
+    put32(r + 24 + 8, 3);         /* path MTU 1024 */
+    put32(r + 24 + 20, 0x123456); /* rq_psn        */
+    put32(r + 24 + 28, 0xabcdef); /* dest_qp_num   */
+    r[24 + 43] = 4;               /* max_dest_rd_atomic */
+    r[24 + 44] = 12;              /* min_rnr_timer */
     memset(ah, 0x5c, 16);
     put32(ah + 16, 0xfffff);
     ah[21] = 64;

@@ -18,9 +18,8 @@ struct chain {
     struct bus b;
     uint8_t *want;
     uint64_t next_page;
-    uint32_t sent, got, pieces, len[8];
-    uint64_t va[8];
-    uint32_t key;
+    uint32_t sent, got;
+    uint32_t piece, off; /* place in the packet that is being pushed */
     uint64_t plan_va[EACH][8];
     uint32_t plan_len[EACH][8], plan_key[EACH], plan_pieces[EACH];
     uint32_t placed, done;
@@ -77,29 +76,27 @@ static uint64_t some_bytes(struct chain *x, uint32_t k, uint32_t most, uint32_t 
 
 static void push_piece(struct chain *x)
 {
-    static uint32_t piece;
-    static uint32_t off;
     const struct tick *const t = &x->h->y.t;
 
     if (x->sent == EACH || !READY(t, &x->h->tx_job) || bus_random(&x->b, 3) == 0) {
         return;
     }
     const uint32_t n = x->sent;
-    if (piece == 0) {
+    if (x->piece == 0) {
         x->plan_key[n] = bus_random(&x->b, REGIONS);
         x->plan_pieces[n] = 1 + bus_random(&x->b, 4);
-        off = 0;
+        x->off = 0;
     }
     uint32_t len;
     const uint64_t va = some_bytes(x, x->plan_key[n], 1000, &len);
-    const bool last = piece + 1 == x->plan_pieces[n];
-    x->plan_va[n][piece] = va;
-    x->plan_len[n][piece] = len;
+    const bool last = x->piece + 1 == x->plan_pieces[n];
+    x->plan_va[n][x->piece] = va;
+    x->plan_len[n][x->piece] = len;
     PUSH(t, &x->h->tx_job, pkt, 0, .lkey = x->plan_key[n] << 8, .pd = 1, .addr = va, .len = len,
-         .off = off, .psn = n, .rec = NO_SLOT,
-         .flags = (uint16_t)((piece == 0 ? TXF_FIRST_PIECE : 0) | (last ? TXF_LAST_PIECE : 0)));
-    off += len;
-    piece = last ? 0 : piece + 1;
+         .off = x->off, .psn = n, .rec = NO_SLOT,
+         .flags = (uint16_t)((x->piece == 0 ? TXF_FIRST_PIECE : 0) | (last ? TXF_LAST_PIECE : 0)));
+    x->off += len;
+    x->piece = last ? 0 : x->piece + 1;
     x->sent += last;
 }
 
@@ -172,7 +169,7 @@ static uint64_t run(struct hca_param p, uint64_t seed, unsigned mode)
         register_region(&x, k);
     }
     memcpy(x.want, x.b.ram, RAM);
-    x.b.stall_percent = seed % 3 * 20;
+    x.b.stall_percent = (uint32_t)(seed % 3 * 20);
     for (uint32_t c = 0; x.got < EACH || x.done < EACH; c++) {
         assert_true(c < 400000);
         x.h->y.t.now = x.h->y.k.now;

@@ -20,7 +20,7 @@ struct bus {
     uint64_t seed;
     uint32_t stall_percent; /* cycles in which a wire is left alone                     */
     uint32_t latency;       /* cycles before a request may be answered                  */
-    bool in_order;          /* oldest request first, completions of MPS                 */
+    bool in_order;          /* oldest request first, completions of MPS, trains of them */
     bool hold;              /* requests are taken, nothing is answered                  */
     struct {
         struct tlp m;
@@ -152,7 +152,11 @@ static inline void bus_answer(struct hca *h, struct bus *b)
     m.type = real ? TLP_CPLD : TLP_CPL;
     m.status = real ? DMA_OK : DMA_UR;
     m.left = left;
-    m.len = b->in_order ? (left < mps ? left : mps) : 1 + bus_random(b, left < mps ? left : mps);
+    m.len = 1 + bus_random(b, left < mps ? left : mps);
+    if (b->in_order) {
+        m.len = mps * (uint32_t)h->y.p.sim_train_tlps_max;
+        m.len = left < m.len ? left : m.len;
+    }
     m.data += sent;
     if (from != NULL) {
         memcpy(store_at(&h->store, m.data), from + sent, m.len);

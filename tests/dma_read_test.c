@@ -244,6 +244,26 @@ static void a_refused_request_ends_the_read_with_its_status_and_frees_the_tag(vo
     hca_close(h);
 }
 
+static void of_several_errors_the_first_is_told(void **state)
+{
+    (void)state;
+    struct hca_param p = unit_param();
+    struct hca *const h = fresh(&p);
+    struct rd_rsp r;
+    struct tlp m[2];
+
+    UNIT_PUSH(h, rd_req_cq, rd_req, .addr = 0, .len = 1024);
+    unit_run(h, 20);
+    assert_true(UNIT_POP(h, up_rd, &m[0]));
+    assert_true(UNIT_POP(h, up_rd, &m[1]));
+    UNIT_PUSH(h, pcie_in, tlp, .tag = m[1].tag, .status = DMA_CA);
+    UNIT_PUSH(h, pcie_in, tlp, .tag = m[0].tag, .status = DMA_UR);
+    unit_run(h, 5);
+    assert_true(UNIT_POP(h, rd_rsp_cq, &r));
+    assert_int_equal(r.status, DMA_CA);
+    hca_close(h);
+}
+
 static void completions_that_fit_no_request_do_no_harm(void **state)
 {
     (void)state;
@@ -390,6 +410,7 @@ int main(void)
         cmocka_unit_test(tags_bound_the_requests_in_flight_and_ten_bit_tags_start_at_256),
         cmocka_unit_test(a_read_of_no_bytes_is_answered_without_a_tlp),
         cmocka_unit_test(a_refused_request_ends_the_read_with_its_status_and_frees_the_tag),
+        cmocka_unit_test(of_several_errors_the_first_is_told),
         cmocka_unit_test(completions_that_fit_no_request_do_no_harm),
         cmocka_unit_test(completions_are_sunk_while_no_client_takes_answers),
         cmocka_unit_test(a_client_has_no_more_reads_under_way_than_its_answers_have_room),

@@ -186,7 +186,7 @@ static void both_rings_follow_the_masks_of_the_driver_over_two_rounds(void **sta
 
     for (uint32_t i = 0; i < 4200; i++) {
         notify(h, 0, i % 2048);
-        cycles(h, i == 0 ? 40 : 4);
+        cycles(h, i == 0 ? 40 : 20);
         assert_int_equal(word(cq_page(0) + 1, (cq_tail & 0xbff) * 4), i % 2048);
         cq_tail = (cq_tail + 1) & 0x17ff;
         assert_int_equal(word(cq_page(0), 8), cq_tail);
@@ -194,7 +194,7 @@ static void both_rings_follow_the_masks_of_the_driver_over_two_rounds(void **sta
     }
     for (uint32_t i = 0; i < 2100; i++) {
         async(h, 0, ASYNC_COMM_EST, i);
-        cycles(h, i == 0 ? 40 : 4);
+        cycles(h, i == 0 ? 40 : 20);
         assert_int_equal(word(async_page(0) + 1, (async_tail & 0x5ff) * 8 + 4), i);
         async_tail = (async_tail + 1) & 0xbff;
         assert_int_equal(word(async_page(0), 8), async_tail);
@@ -213,7 +213,7 @@ static void known_pages_give_the_element_one_cycle_after_the_event_is_seen(void 
     cycles(h, 60);
     h->y.t.now = h->y.k.now;
     PUSH(&h->y.t, &h->cq_event, cq_event, 0, .cqn = 2, .vector = VECTOR_CQ);
-    unit_run(h, 2); /* taken, written: visible in the third cycle */
+    unit_run(h, 1);
     h->y.t.now = h->y.k.now;
     assert_false(VALID(&h->y.t, &h->wr_event));
     unit_run(h, 1);

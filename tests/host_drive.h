@@ -33,10 +33,9 @@ static inline void drive(struct host *h, uint64_t cycles)
 }
 
 /* Takes the oldest visible entry of a wire; the cycle that ran last must not have taken one. */
-#define DRIVE_TAKE(h, wire, out)                                                   \
-    ((h)->y.t.now = (h)->y.k.now,                                                  \
-     (bool)(VALID(&(h)->y.t, &(h)->wire) &&                                        \
-            (h)->wire.ctl.popped != (h)->y.k.now + 1 &&                            \
+#define DRIVE_TAKE(h, wire, out)                                                        \
+    ((h)->y.t.now = (h)->y.k.now,                                                       \
+     (bool)(VALID(&(h)->y.t, &(h)->wire) && (h)->wire.ctl.popped != (h)->y.k.now + 1 && \
             (*(out) = *POP(&(h)->y.t, &(h)->wire), true)))
 
 /* Cycle from which the oldest entry of a wire is visible, HCA_NEVER when there is none. */
@@ -45,11 +44,11 @@ static inline void drive(struct host *h, uint64_t cycles)
 #define DRIVE_PUSH(h, wire, msg, ...) UNIT_PUSH_HOST(h, wire, msg, __VA_ARGS__)
 
 /* Runs until the wire holds something visible or so many cycles have passed. */
-#define DRIVE_UNTIL(h, wire, most)                                                 \
-    do {                                                                           \
+#define DRIVE_UNTIL(h, wire, most)                                                     \
+    do {                                                                               \
         for (uint64_t n_ = 0; n_ < (most) && DRIVE_AT(h, wire) > (h)->y.k.now; n_++) { \
-            drive((h), 1);                                                         \
-        }                                                                          \
+            drive((h), 1);                                                             \
+        }                                                                              \
     } while (0)
 
 /* Deterministic random numbers (xorshift64*), one state per test. */

@@ -43,8 +43,9 @@ static void hostile_addresses_and_lengths_are_no_memory(void **state)
     struct host_mem m;
 
     assert_true(host_mem_open(&m, &p));
-    const uint64_t addrs[] = {0, HOST_MSI_BASE, HOST_MSI_END - 1, 4ULL << 38, 255ULL << 38,
-                              UINT64_MAX, UINT64_MAX - 4095, 1ULL << 63};
+    const uint64_t addrs[] = {
+        0,          HOST_MSI_BASE,     HOST_MSI_END - 1, 4ULL << 38, 255ULL << 38,
+        UINT64_MAX, UINT64_MAX - 4095, 1ULL << 63};
     for (size_t i = 0; i < sizeof addrs / sizeof addrs[0]; i++) {
         assert_null(host_mem_at(&m, addrs[i], 1));
         assert_null(host_mem_at(&m, addrs[i], UINT64_MAX));

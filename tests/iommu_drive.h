@@ -33,8 +33,13 @@ static inline void io_ask(struct host *h, const struct tlp *m)
 
 static inline struct tlp io_read(uint16_t rid, uint64_t addr)
 {
-    return (struct tlp){.type = TLP_MRD, .addr = addr, .len = 8, .rid = rid, .fn = (uint8_t)rid,
-                        .slot = NO_SLOT, .cls = CLS_PAYLOAD};
+    return (struct tlp){.type = TLP_MRD,
+                        .addr = addr,
+                        .len = 8,
+                        .rid = rid,
+                        .fn = (uint8_t)rid,
+                        .slot = NO_SLOT,
+                        .cls = CLS_PAYLOAD};
 }
 
 static inline void io_write(struct host *h, struct tlp m, uint64_t value)

@@ -56,20 +56,20 @@ static const struct {
     {NOTHING, 0, 0, 0, 0, 0},
     {ROOT_LO, 1, 0, 0, 0x01, 0x01},
     {CTX_LO, 1, 0, 0, 0x02, 0x02},
-    {CTX_LO, 0, 3 << 2, 0, 0x03, 0x03},                    /* TT 3 */
-    {CTX_HI, 7, 0, 0, 0x03, 0x03},                         /* AW 0: 30 bits */
-    {CTX_HI, 7, 4, 0, 0x03, 0x03},                         /* AW 4: 64 bits */
+    {CTX_LO, 0, 3 << 2, 0, 0x03, 0x03}, /* TT 3 */
+    {CTX_HI, 7, 0, 0, 0x03, 0x03},      /* AW 0: 30 bits */
+    {CTX_HI, 7, 4, 0, 0x03, 0x03},      /* AW 4: 64 bits */
     {NOTHING, 0, 0, UINT64_C(1) << 48, 0x04, 0x04},
     {NOTHING, 0, 0, UINT64_C(1) << 63, 0x04, 0x04},
     {L1, 2, 0, 0, 0, 0x05},
     {L1, 1, 0, 0, 0x06, 0},
     {L1, 3, 0, 0, 0x06, 0x05},
-    {L2, 2, 0, 0, 0, 0x05},                                /* AND over levels */
+    {L2, 2, 0, 0, 0, 0x05}, /* AND over levels */
     {L3, 1, 0, 0, 0x06, 0},
     {L4, 3, 0, 0, 0x06, 0x05},
-    {NOTHING, 0, 0, KIB4, 0x06, 0x05},                     /* not mapped: neighbour entry is 0 */
+    {NOTHING, 0, 0, KIB4, 0x06, 0x05}, /* not mapped: neighbour entry is 0 */
     {NOTHING, 0, 0, GIB1, 0x06, 0x05},
-    {L3, 0xfffffffff000, 0x1000, 0, 0x07, 0x07},           /* table where no memory is */
+    {L3, 0xfffffffff000, 0x1000, 0, 0x07, 0x07}, /* table where no memory is */
     {L4, 0xfffffffff000, 0xff0000000000, 0, 0x07, 0x07},
     {ROOT_LO, 0xfffffffff000, 0x2000, 0, 0x09, 0x09},
     {ROOT_LO, 0, 0x10, 0, 0x0a, 0x0a},
@@ -79,10 +79,10 @@ static const struct {
     {CTX_HI, 0, UINT64_C(1) << 24, 0, 0x0b, 0x0b},
     {L1, 0, UINT64_C(1) << 48, 0, 0x0c, 0x0c},
     {L2, 0, UINT64_C(1) << 51, 0, 0x0c, 0x0c},
-    {L2, 0xfffffffff000, 0x4000001080, 0, 0x0c, 0x0c},     /* 2 MiB page not aligned */
-    {L3, 0xfffffffff000, 0x4000200080, 0, 0x0c, 0x0c},     /* 1 GiB page not aligned */
-    {L4, 0, 0x80, 0, 0x0c, 0x0c},                          /* 512 GiB pages do not exist */
-    {L1, 0, 0xf000000000000f7c, 0, 0, 0},                  /* ignored bits are ignored */
+    {L2, 0xfffffffff000, 0x4000001080, 0, 0x0c, 0x0c}, /* 2 MiB page not aligned */
+    {L3, 0xfffffffff000, 0x4000200080, 0, 0x0c, 0x0c}, /* 1 GiB page not aligned */
+    {L4, 0, 0x80, 0, 0x0c, 0x0c},                      /* 512 GiB pages do not exist */
+    {L1, 0, 0xf000000000000f7c, 0, 0, 0},              /* ignored bits are ignored */
 };
 
 static void each_wrong_table_has_its_reason(void **state)
@@ -247,8 +247,11 @@ static void the_interrupt_window_is_never_translated(void **state)
         p.iommu_mode = mode;
         struct host *const h = iommu_fresh(&p);
         assert_true(host_map(h, IO_RID, HOST_MSI_BASE, IOMMU_RAM, MIB2 / 2, 3, KIB4));
-        const struct tlp msi = {.type = TLP_MSI, .addr = HOST_MSI_BASE + 0x1000, .value = 0x31,
-                                .rid = IO_RID, .slot = NO_SLOT};
+        const struct tlp msi = {.type = TLP_MSI,
+                                .addr = HOST_MSI_BASE + 0x1000,
+                                .value = 0x31,
+                                .rid = IO_RID,
+                                .slot = NO_SLOT};
         io_ask(h, &msi);
         drive(h, 500);
         assert_true(DRIVE_TAKE(h, irq, &q));

@@ -41,14 +41,14 @@ static uint64_t cost(struct host *h, uint16_t rid, uint64_t addr)
 }
 
 static const struct {
-    uint64_t lo, hi;   /* descriptor; domain of requester 0 where DOMAIN_OF is set */
-    uint8_t want[4];   /* reads for: page 0, page 3, the 2 MiB page; page 0 of requester 1 */
+    uint64_t lo, hi; /* descriptor; domain of requester 0 where DOMAIN_OF is set */
+    uint8_t want[4]; /* reads for: page 0, page 3, the 2 MiB page; page 0 of requester 1 */
 } rows[] = {
     {IEC, 0, {0, 0, 0, 0}},
-    {IOTLB | GLOBAL, 0, {4, 1, 1, 4}},           /* structure caches too; the first read refills them */
+    {IOTLB | GLOBAL, 0, {4, 1, 1, 4}}, /* structure caches too; the first read refills them */
     {IOTLB | DOMAIN, 0, {4, 1, 1, 0}},
-    {IOTLB | SELECTIVE, 0, {4, 0, 0, 0}},        /* page 0 and the levels above it */
-    {IOTLB | SELECTIVE, 0x40, {1, 0, 0, 0}},     /* IH: leaf only */
+    {IOTLB | SELECTIVE, 0, {4, 0, 0, 0}},    /* page 0 and the levels above it */
+    {IOTLB | SELECTIVE, 0x40, {1, 0, 0, 0}}, /* IH: leaf only */
     {IOTLB | SELECTIVE, 3 * KIB4 | 0x40, {0, 1, 0, 0}},
     {IOTLB | SELECTIVE, 0x40 | 2, {1, 1, 0, 0}}, /* AM 2: four pages */
     {IOTLB | SELECTIVE, 0x40 | 1, {1, 0, 0, 0}},
@@ -56,11 +56,13 @@ static const struct {
     {IOTLB | SELECTIVE, (MIB2 + 5 * KIB4) | 0x40, {0, 0, 1, 0}},
     {IOTLB | SELECTIVE, 0x40 | 52, {1, 1, 1, 0}},
     {IOTLB | SELECTIVE, 0x40 | 63, {1, 1, 1, 0}},
-    {CONTEXT | GLOBAL, 0, {2, 0, 0, 2}},         /* once per requester */
+    {CONTEXT | GLOBAL, 0, {2, 0, 0, 2}}, /* once per requester */
     {CONTEXT | DOMAIN, 0, {2, 0, 0, 0}},
     {CONTEXT | SELECTIVE | (uint64_t)IO_RID << 32, 0, {2, 0, 0, 0}},
     {CONTEXT | SELECTIVE | (uint64_t)(IO_RID + 1) << 32, 0, {0, 0, 0, 2}},
-    {CONTEXT | SELECTIVE | (uint64_t)(IO_RID + 4) << 32 | 1ULL << 48, 0, {2, 0, 0, 0}}, /* FM: bit 2 */
+    {CONTEXT | SELECTIVE | (uint64_t)(IO_RID + 4) << 32 | 1ULL << 48,
+     0,
+     {2, 0, 0, 0}}, /* FM: bit 2 */
     {CONTEXT | SELECTIVE | (uint64_t)(IO_RID + 7) << 32 | 3ULL << 48, 0, {2, 0, 0, 2}},
 };
 
@@ -146,7 +148,8 @@ static void a_wait_writes_its_status_after_what_was_under_way(void **state)
     host_close(h);
 }
 
-/* A page is remapped while DMA runs: once the wait is done, the old frame is never written again. */
+/* A page is remapped while DMA runs: once the wait is done, the old frame is never written again.
+ */
 static void after_a_wait_no_request_uses_the_old_translation(void **state)
 {
     (void)state;
@@ -155,7 +158,8 @@ static void after_a_wait_no_request_uses_the_old_translation(void **state)
         p.iommu_walkers = 1 + seed % 3;
         p.iommu_iotlb_4k_entries = p.iommu_iotlb_4k_ways = 1 + seed % 4;
         struct host *const h = iommu_fresh(&p);
-        const uint64_t status = host_hyp_take(h, 4096, 4096), frame[2] = {IOMMU_RAM, IOMMU_RAM + MIB2};
+        const uint64_t status = host_hyp_take(h, 4096, 4096),
+                       frame[2] = {IOMMU_RAM, IOMMU_RAM + MIB2};
         uint64_t r = seed, count = 0;
 
         assert_true(host_map(h, IO_RID, 0, frame[0], 8 * KIB4, 3, KIB4));

@@ -34,8 +34,7 @@ static void a_hit_write_waits_for_an_older_missing_write(void **state)
     for (unsigned relaxed = 0; relaxed < 2; relaxed++) {
         struct host *const h = one_slow_page(false);
         io_write(h, (struct tlp){.rid = IO_RID, .addr = 5 * KIB4}, 1);
-        io_write(h, (struct tlp){.rid = IO_RID, .addr = 64,
-                                 .attr = relaxed ? TLP_ATTR_RO : 0}, 2);
+        io_write(h, (struct tlp){.rid = IO_RID, .addr = 64, .attr = relaxed ? TLP_ATTR_RO : 0}, 2);
         const uint64_t second = seen_at(h, IOMMU_RAM + 64);
         const bool first_was_there = vtd_word(h, IOMMU_RAM + 5 * KIB4) != 0;
         assert_true(second != HCA_NEVER);
@@ -85,8 +84,10 @@ static void functions_are_ordered_together_unless_ido_says_otherwise(void **stat
         uint16_t rid;
         uint8_t hca;
         bool waits;
-    } c[] = {{false, IO_RID + 1, 0, true}, {true, IO_RID + 1, 0, false},
-             {true, IO_RID, 0, true},      {false, IO_RID + 1, 1, false}};
+    } c[] = {{false, IO_RID + 1, 0, true},
+             {true, IO_RID + 1, 0, false},
+             {true, IO_RID, 0, true},
+             {false, IO_RID + 1, 1, false}};
 
     for (unsigned i = 0; i < 4; i++) {
         struct host *const h = one_slow_page(c[i].ido);
@@ -103,8 +104,12 @@ static void an_interrupt_waits_for_the_data_before_it(void **state)
     (void)state;
     struct host *const h = one_slow_page(false);
     struct irq q;
-    const struct tlp msi = {.type = TLP_MSI, .addr = HOST_MSI_BASE, .value = 3, .rid = IO_RID,
-                            .attr = TLP_ATTR_RO, .slot = NO_SLOT};
+    const struct tlp msi = {.type = TLP_MSI,
+                            .addr = HOST_MSI_BASE,
+                            .value = 3,
+                            .rid = IO_RID,
+                            .attr = TLP_ATTR_RO,
+                            .slot = NO_SLOT};
 
     io_write(h, (struct tlp){.rid = IO_RID, .addr = 5 * KIB4, .attr = TLP_ATTR_RO}, 1);
     io_ask(h, &msi);
@@ -154,16 +159,17 @@ static void a_fault_that_cannot_leave_lets_no_write_pass_older_ones(void **state
     host_close(h);
 }
 
-/* --- random traffic --------------------------------------------------------------------------------
- * Pages of a function map to frames of its own. Cell values are version numbers of the stream:
- * posted writes of a stream must become visible in order, a read must see the older ones. */
+/* --- random traffic
+ * -------------------------------------------------------------------------------- Pages of a
+ * function map to frames of its own. Cell values are version numbers of the stream: posted writes
+ * of a stream must become visible in order, a read must see the older ones. */
 
 enum { FNS = 3, PAGES = 24, TAGS = 256 };
 
 struct flow {
-    uint64_t version;            /* of the last write                          */
-    uint64_t cell[PAGES];        /* version last written there                 */
-    uint64_t want[TAGS];         /* what the read with this tag must at least see */
+    uint64_t version;     /* of the last write                          */
+    uint64_t cell[PAGES]; /* version last written there                 */
+    uint64_t want[TAGS];  /* what the read with this tag must at least see */
     uint32_t tag_of[TAGS];
     bool busy[TAGS];
 };
@@ -216,8 +222,8 @@ static void check_answer(const struct tlp *m, bool fault)
     }
 }
 
-/* In every cycle each stream's visible versions must be a prefix: the newest visible one implies that
- * no cell lacks an older version that was its last before that one. */
+/* In every cycle each stream's visible versions must be a prefix: the newest visible one implies
+ * that no cell lacks an older version that was its last before that one. */
 static void check_prefix(struct host *h, uint64_t last[FNS], unsigned fn)
 {
     uint64_t newest = 0;
@@ -255,8 +261,8 @@ static struct host *random_host(uint64_t seed)
     memset(flows, 0, sizeof flows);
     for (unsigned fn = 0; fn < FNS; fn++) {
         for (uint64_t page = 0; page < PAGES; page++) {
-            assert_true(host_map(h, (uint16_t)(IO_RID + fn), page * KIB4, frame(fn, page), KIB4, 3,
-                                 KIB4));
+            assert_true(
+                host_map(h, (uint16_t)(IO_RID + fn), page * KIB4, frame(fn, page), KIB4, 3, KIB4));
         }
     }
     host_attach(h, 0, sink);

@@ -170,8 +170,7 @@ static void the_iotlb_reaches_as_far_as_entries_times_page_size(void **state)
             struct host *const h = iommu_fresh(&p);
             const uint64_t pages = shape[i].entries * half / 2;
             const unsigned asks = 1000;
-            assert_true(host_map(h, IO_RID, 0, IOMMU_RAM, pages * shape[i].page, 3,
-                                 shape[i].page));
+            assert_true(host_map(h, IO_RID, 0, IOMMU_RAM, pages * shape[i].page, 3, shape[i].page));
             const uint64_t hits = hits_in(h, pages, shape[i].page, asks);
             if (half <= 2) {
                 assert_int_equal(hits, asks);

@@ -18,14 +18,19 @@ static struct frame make(struct hca *h, uint32_t len, uint8_t vl, uint8_t loop)
         b[i] = (uint8_t)(i * 3 + len);
     }
     b[0] = (uint8_t)(vl << 4);
-    return (struct frame){.len = len, .captured = (uint16_t)len, .off = off, .slot = slot,
-                          .vl = vl, .loop = loop, .pool = POOL_TX, .mid = 5};
+    return (struct frame){.len = len,
+                          .captured = (uint16_t)len,
+                          .off = off,
+                          .slot = slot,
+                          .vl = vl,
+                          .loop = loop,
+                          .pool = POOL_TX,
+                          .mid = 5};
 }
 
 static void push(struct hca *h, const struct frame *f)
 {
-    while (!fifo_ready(&h->tx_frame.ctl, h->y.k.now) ||
-           h->tx_frame.ctl.pushed == h->y.k.now + 1) {
+    while (!fifo_ready(&h->tx_frame.ctl, h->y.k.now) || h->tx_frame.ctl.pushed == h->y.k.now + 1) {
         unit_run(h, 1);
     }
     h->y.t.now = h->y.k.now;
@@ -224,7 +229,8 @@ static void a_pause_frame_goes_before_waiting_data(void **state)
     hca_close(h);
 }
 
-/* --- InfiniBand -------------------------------------------------------------------------------- */
+/* --- InfiniBand --------------------------------------------------------------------------------
+ */
 
 static void packets_stop_at_the_last_credit_and_go_on_with_the_grant(void **state)
 {
@@ -347,8 +353,10 @@ static void flow_control_packets_survive_a_round_trip_and_no_flipped_bit(void **
     uint64_t x = 1;
     for (unsigned i = 0; i < 2000; i++) {
         x = x * 6364136223846793005ULL + 1442695040888963407ULL;
-        const struct fc_packet a = {.fctbs = x >> 20 & 0xfff, .fccl = x >> 32 & 0xfff,
-                                    .vl = x >> 44 & 15, .op = x >> 60 & 1};
+        const struct fc_packet a = {.fctbs = x >> 20 & 0xfff,
+                                    .fccl = x >> 32 & 0xfff,
+                                    .vl = x >> 44 & 15,
+                                    .op = x >> 60 & 1};
         struct fc_packet b;
         uint8_t bytes[FC_PACKET_BYTES];
         fc_build(&a, bytes);

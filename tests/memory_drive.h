@@ -23,8 +23,8 @@ static inline struct host *fresh(const struct hca_param *p)
 
 static inline struct tlp read_of(uint64_t addr, uint32_t len)
 {
-    return (struct tlp){.type = TLP_MRD, .addr = addr, .len = len, .slot = NO_SLOT,
-                        .cls = CLS_PAYLOAD};
+    return (struct tlp){
+        .type = TLP_MRD, .addr = addr, .len = len, .slot = NO_SLOT, .cls = CLS_PAYLOAD};
 }
 
 static inline void ask(struct host *h, const struct tlp *m)

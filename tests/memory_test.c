@@ -91,8 +91,9 @@ static void a_warm_cache_holds_its_size_and_no_more(void **state)
     (void)state;
     struct hca_param p = plain(); /* 1 MiB cache */
     struct host *const h = fresh(&p);
-    const struct { uint64_t window, least, most; } want[] = {
-        {262144, 4096, 4096}, {8388608, 100, 1100}};
+    const struct {
+        uint64_t window, least, most;
+    } want[] = {{262144, 4096, 4096}, {8388608, 100, 1100}};
 
     for (unsigned w = 0; w < 2; w++) {
         uint64_t r = 5;
@@ -100,7 +101,8 @@ static void a_warm_cache_holds_its_size_and_no_more(void **state)
         for (unsigned round = 0; round < 3; round++) { /* the last one counts */
             h->y.s.memory_llc_hits = h->y.s.memory_llc_misses = 0;
             for (unsigned i = 0; i < 4096; i++) {
-                const struct tlp q = read_of(MEM_RAM + drive_below(&r, want[w].window / 64) * 64, 64);
+                const struct tlp q =
+                    read_of(MEM_RAM + drive_below(&r, want[w].window / 64) * 64, 64);
                 ask(h, &q);
                 drive(h, 1);
                 (void)DRIVE_TAKE(h, mem_done, &m);
@@ -206,7 +208,8 @@ static void cores_are_told_of_watched_writes_only(void **state)
             const bool always = cls == CLS_CQE || cls == CLS_EVENT || cls == CLS_COMMAND;
             const bool marked = mid != 0 && (cls == CLS_PAYLOAD || cls == CLS_ATOMIC);
 
-            write_value(h, (struct tlp){.addr = MEM_RAM + 40, .cls = cls, .mid = mid, .rid = 0x102}, 1);
+            write_value(h, (struct tlp){.addr = MEM_RAM + 40, .cls = cls, .mid = mid, .rid = 0x102},
+                        1);
             drive(h, 200);
             const bool told = DRIVE_TAKE(h, seen, &s);
             assert_int_equal(told, always || marked);
@@ -250,8 +253,9 @@ static void no_memory_reads_as_unsupported_and_swallows_writes(void **state)
     (void)state;
     const struct hca_param p = plain();
     struct host *const h = fresh(&p);
-    const uint64_t bad[] = {0, 4096, MEM_RAM + p.host_mem_bytes, MEM_RAM + p.host_mem_bytes - 4,
-                            UINT64_MAX - 7, 5ULL << 38};
+    const uint64_t bad[] = {
+        0,         4096, MEM_RAM + p.host_mem_bytes, MEM_RAM + p.host_mem_bytes - 4, UINT64_MAX - 7,
+        5ULL << 38};
     struct tlp m;
     struct seen s;
 

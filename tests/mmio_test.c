@@ -105,14 +105,14 @@ static const struct {
     {0x0004, 4, 0x8000000c, -1, 0, 0},         /* poll                 */
     {0x0008, 4, 0x4000000d, DB_SRQ_RECV, 13, 0},
     {0x1010, 8, 0x0000fffe0000000eULL, DB_SEND, 14, 0xfffe},
-    {0x0000, 4, 0x0000000f, -1, 0, 0},             /* neither send nor receive   */
-    {0x0008, 4, 0x80000010, -1, 0, 0},             /* not the bit of SRQs        */
-    {0x0000, 8, 0x40000007, -1, 0, 0},             /* wrong size                 */
-    {0x0002, 4, 0x40000007, -1, 0, 0},             /* unaligned                  */
-    {0x000c, 4, 0x40000007, -1, 0, 0},             /* no register                */
-    {0x1010, 4, 0x40000007, -1, 0, 0},             /* native ones are 8 bytes    */
-    {0x1010, 8, 0x000000010100000eULL, -1, 0, 0},  /* number above 24 bits       */
-    {512 * 4096, 4, 0x40000007, -1, 0, 0},         /* behind the last page       */
+    {0x0000, 4, 0x0000000f, -1, 0, 0},            /* neither send nor receive   */
+    {0x0008, 4, 0x80000010, -1, 0, 0},            /* not the bit of SRQs        */
+    {0x0000, 8, 0x40000007, -1, 0, 0},            /* wrong size                 */
+    {0x0002, 4, 0x40000007, -1, 0, 0},            /* unaligned                  */
+    {0x000c, 4, 0x40000007, -1, 0, 0},            /* no register                */
+    {0x1010, 4, 0x40000007, -1, 0, 0},            /* native ones are 8 bytes    */
+    {0x1010, 8, 0x000000010100000eULL, -1, 0, 0}, /* number above 24 bits       */
+    {512 * 4096, 4, 0x40000007, -1, 0, 0},        /* behind the last page       */
 };
 
 static void each_doorbell_register_makes_its_own_doorbell_and_nothing_else(void **state)
@@ -240,7 +240,7 @@ static void event_learns_of_every_change_of_a_vector_and_of_the_mask_register(vo
     hca_close(h);
 }
 
-/* --- WQE by MMIO ------------------------------------------------------------------------------------ */
+/* --- WQE by MMIO ------------------------------------------------------------------------------ */
 
 static void part(uint8_t fn, uint32_t page, uint32_t n, uint64_t head)
 {
@@ -287,13 +287,13 @@ static void parts_out_of_order_too_many_or_not_wanted_are_dropped_without_a_door
 
     p.hca_wqe_mmio_bytes = 128;
     up(&p);
-    part(0, 1, 1, 0);                    /* no part 0        */
-    part(0, 1, 0, wqe_head(0, 1, 0));    /* no units         */
-    part(0, 1, 0, wqe_head(3, 1, 0));    /* above the limit  */
+    part(0, 1, 1, 0);                 /* no part 0        */
+    part(0, 1, 0, wqe_head(0, 1, 0)); /* no units         */
+    part(0, 1, 0, wqe_head(3, 1, 0)); /* above the limit  */
     part(0, 1, 0, wqe_head(255, 1, 0));
-    part(0, 1, 0, wqe_head(2, 1, 0));    /* taken            */
-    part(0, 1, 2, 0);                    /* 1 is missing     */
-    part(0, 1, 1, 0);                    /* too late         */
+    part(0, 1, 0, wqe_head(2, 1, 0)); /* taken            */
+    part(0, 1, 2, 0);                 /* 1 is missing     */
+    part(0, 1, 1, 0);                 /* too late         */
     unit_run(h, 50);
     assert_true(UNIT_POP(h, wqe_mmio, &w));
     assert_true(nothing_left());

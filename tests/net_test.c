@@ -1,87 +1,8 @@
-/* net: times, order, faults, queues, credits, taps. */
-#include "model/packet/fc.h"
-#include "sim/link/net.h"
-#include "sim/link/tap.h"
-#include "tests/port.h"
-#include "traces/pcap.h"
+/* net: times, order, faults, addresses, queues. */
+#include "tests/net_drive.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-enum { FRAME = 1024 + 82 - 24, CABLE = 15000, SWITCH = 300000, MACS = 8 };
-
-static const uint8_t mac_of[MACS][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}, {2, 0, 0, 0, 0, 3},
-                                        {2, 0, 0, 0, 0, 4}, {2, 0, 0, 0, 0, 5}, {2, 0, 0, 0, 0, 6},
-                                        {2, 0, 0, 0, 0, 7}, {2, 0, 0, 0, 0, 8}};
-
-static struct net *fresh(const struct hca_param *p, uint32_t ports)
-{
-    const char *why;
-    struct net *const n = net_open(p, ports, &why);
-
-    assert_non_null(n);
-    for (uint32_t i = 0; i < ports; i++) {
-        net_address(n, i, mac_of[i], (uint16_t)(i + 1));
-    }
-    return n;
-}
-
-/* A RoCE v2 frame (IPv4) or InfiniBand packet from port src to port dst with plen bytes; its PSN is
- * `number`. Returns its length. */
-static uint32_t make(uint8_t *buf, const struct hca_param *p, uint32_t src, uint32_t dst,
-                     uint32_t number, uint32_t plen, uint8_t **frame)
-{
-    struct pkt_hdr h = {.wire = p->port_wire == HCA_PORT_WIRE_IB ? PKT_IB_LOCAL : PKT_ROCE2_V4,
-                        .opcode = PKT_OP_RC_SEND_ONLY, .dqpn = 100 + dst, .psn = number,
-                        .pkey = 0xffff, .ecn = 2, .ttl = 64, .ip_df = 1, .udp_sport = 0xc000,
-                        .dlid = (uint16_t)(dst + 1), .slid = (uint16_t)(src + 1)};
-
-    memcpy(h.dmac, mac_of[dst], 6);
-    memcpy(h.smac, mac_of[src], 6);
-    h.sgid[10] = h.sgid[11] = h.dgid[10] = h.dgid[11] = 0xff;
-    h.sgid[15] = (uint8_t)src;
-    h.dgid[15] = (uint8_t)dst;
-    memset(buf + PKT_HEADROOM, (int)(number & 0xff), plen);
-    const struct pkt_frame f = pkt_build(&h, buf, plen);
-    *frame = buf + f.offset;
-    return f.len;
-}
-
-static void send_len(struct net *n, const struct hca_param *p, uint32_t src, uint32_t dst,
-                     uint64_t at, uint32_t number, uint32_t plen)
-{
-    static uint8_t buf[PKT_HEADROOM + 4096 + PKT_TAILROOM];
-    const struct net_side side = {.mid = number, .source = 1};
-    uint8_t *frame;
-    const uint32_t len = make(buf, p, src, dst, number, plen, &frame);
-
-    assert_true(net_send(n, src, at, frame, len, len, false, &side));
-}
-
-static void send(struct net *n, const struct hca_param *p, uint32_t src, uint32_t dst, uint64_t at,
-                 uint32_t number)
-{
-    send_len(n, p, src, dst, at, number, 1024);
-}
-
-static uint32_t psn_of(const struct hca_param *p, const struct net_arrival *a)
-{
-    struct pkt_hdr h;
-    struct pkt_view v;
-    const bool ib = p->port_wire == HCA_PORT_WIRE_IB;
-    const enum pkt_result r = pkt_parse(
-        a->bytes, a->len, ib ? PKT_LINK_INFINIBAND : PKT_LINK_ETHERNET, &h, &v);
-
-    return r == PKT_OK && pkt_icrc_ok(a->bytes, &v) ? h.psn : UINT32_MAX;
-}
-
-static uint64_t ser_ps(uint32_t len)
-{
-    return line_bytes(false, len) * 80ULL; /* 100 Gb/s */
-}
-
-/* --- times -------------------------------------------------------------------------------------- */
+/* --- times --------------------------------------------------------------------------------------
+ */
 
 static void a_frame_takes_the_cables_and_an_idle_switch_its_latency(void **state)
 {
@@ -154,7 +75,8 @@ static void equal_times_are_served_in_the_order_of_the_sending_port(void **state
     net_close(n);
 }
 
-/* --- faults -------------------------------------------------------------------------------------- */
+/* --- faults --------------------------------------------------------------------------------------
+ */
 
 struct outcome {
     uint32_t count, corrupt, marked, order_breaks, twice;
@@ -163,7 +85,7 @@ struct outcome {
 
 /* 2000 frames, 200 ns apart, worked out in steps of `step`. */
 static struct outcome run(struct hca_param p, const struct net_aim *aim, uint64_t step,
-                       struct net_figures *figures)
+                          struct net_figures *figures)
 {
     struct net *const n = fresh(&p, 2);
     struct outcome s = {0};
@@ -257,7 +179,7 @@ static void a_run_depends_on_the_seed_and_not_on_the_steps(void **state)
     struct hca_param p = mixed();
     struct net_figures f;
     const struct outcome a = run(p, NULL, 300000, &f), b = run(p, NULL, 1234567, &f),
-                      c = run(p, NULL, 40000000, &f);
+                         c = run(p, NULL, 40000000, &f);
     assert_int_equal(a.hash, b.hash);
     assert_int_equal(a.hash, c.hash);
     p.sim_seed = 2;
@@ -269,8 +191,12 @@ static void an_aimed_fault_hits_exactly_the_named_packets(void **state)
     (void)state;
     const struct hca_param p = unit_param();
     struct net_figures f;
-    struct net_aim aim = {.what = NET_LOSE, .port = 0, .qpn = 101, .opcode = PKT_OP_RC_SEND_ONLY,
-                          .nth = 7, .count = 3};
+    struct net_aim aim = {.what = NET_LOSE,
+                          .port = 0,
+                          .qpn = 101,
+                          .opcode = PKT_OP_RC_SEND_ONLY,
+                          .nth = 7,
+                          .count = 3};
     assert_int_equal(run(p, &aim, 500000, &f).count, 1997);
     assert_int_equal(f.fault[NET_LOSE], 3);
     aim.what = NET_CORRUPT;
@@ -279,14 +205,15 @@ static void an_aimed_fault_hits_exactly_the_named_packets(void **state)
     aim.qpn = 102;
     run(p, &aim, 500000, &f);
     assert_int_equal(f.fault[NET_CORRUPT], 0);
-    aim = (struct net_aim){.what = NET_REORDER, .port = -1, .qpn = -1, .opcode = -1, .nth = 2000,
-                           .count = UINT64_MAX};
+    aim = (struct net_aim){
+        .what = NET_REORDER, .port = -1, .qpn = -1, .opcode = -1, .nth = 2000, .count = UINT64_MAX};
     const struct outcome s = run(p, &aim, 500000, &f); /* the last one: nobody overtakes it */
     assert_int_equal(s.count, 2000);
     assert_int_equal(s.order_breaks, 0);
 }
 
-/* --- addresses and queues ------------------------------------------------------------------------ */
+/* --- addresses and queues ------------------------------------------------------------------------
+ */
 
 static void unknown_and_own_addresses_go_nowhere_and_are_counted(void **state)
 {
@@ -433,8 +360,7 @@ static void memory_is_bounded_and_the_excess_is_dropped_and_counted(void **state
     assert_int_equal(net_figures(n, 0)->dropped_queue, 1);
     assert_true(net_memory(n) <= (256ULL << 20) + (16 << 20));
     net_settle(n, UINT64_MAX);
-    for (; net_arrive(n, UINT64_MAX, &a); count++) {
-    }
+    for (; net_arrive(n, UINT64_MAX, &a); count++) {}
     assert_int_equal(count, sent);
     assert_true(net_send(n, 0, UINT64_MAX / 2, f, 60, 60, false, &side));
     net_close(n);
@@ -448,8 +374,8 @@ static void hostile_frames_neither_crash_nor_pass_as_control(void **state)
         p.port_wire = ib ? HCA_PORT_WIRE_IB : HCA_PORT_WIRE_ROCE2;
         p.port_pause = !ib;
         struct net *const n = fresh(&p, 3);
-        const struct net_aim aim = {.what = NET_CORRUPT, .port = -1, .qpn = 5, .opcode = -1,
-                                    .nth = 1, .count = 1};
+        const struct net_aim aim = {
+            .what = NET_CORRUPT, .port = -1, .qpn = 5, .opcode = -1, .nth = 1, .count = 1};
         net_aim(n, &aim);
         uint64_t x = 99, now = 0;
         struct net_arrival a;
@@ -479,195 +405,6 @@ static void hostile_frames_neither_crash_nor_pass_as_control(void **state)
     }
 }
 
-/* --- InfiniBand through adapters ------------------------------------------------------------------ */
-
-struct end {
-    struct hca *h;
-    uint32_t to_send, sent, got, stall;
-};
-
-/* Moves both ways between two ports through net in windows of its lookahead. */
-static void pump(struct end *e, uint32_t ends, struct net *n, uint64_t from, uint64_t until)
-{
-    struct net_arrival a;
-
-    net_settle(n, from + net_cable_ps(n));
-    while (net_arrive(n, until, &a)) {
-        const struct frame m = {.len = a.len, .captured = (uint16_t)a.captured, .fc = a.fc};
-        assert_true(hca_push(e[a.port].h, HCA_NET_IN, a.at_ps, &m, a.bytes));
-    }
-    for (uint32_t i = 0; i < ends; i++) {
-        struct hca *const h = e[i].h;
-        do {
-            struct frame f;
-            uint64_t at;
-            const uint8_t *bytes;
-            unit_drain(&h->y);
-            while (hca_pop(h, HCA_NET_OUT, &at, &f, &bytes)) {
-                const struct net_side side = {0};
-                net_send(n, i, at, bytes, f.len, f.captured, f.fc, &side);
-            }
-        } while (hca_run(h, until) < until);
-    }
-}
-
-/* Everybody sends to everybody; receivers stall at random; nothing may be lost, nobody may stand. */
-static void credits_never_overrun_a_buffer_and_everything_arrives(void **state)
-{
-    (void)state;
-    for (int round = 0; round < 6; round++) {
-        struct hca_param p = unit_param();
-        const uint32_t ends = round % 2 ? 3 : 2;
-        p.port_wire = HCA_PORT_WIRE_IB;
-        p.link_switch = round != 0;
-        p.port_vl_count = round < 3 ? 1 : 2;
-        p.port_vl_credits_bytes = round < 2 ? 4352 : 16384;
-        p.link_loss_ppm = round == 5 ? 20000 : 0; /* lost packets give their credits back */
-        struct net *const n = fresh(&p, ends);
-        struct end e[3] = {{0}};
-        uint64_t x = (uint64_t)round + 1;
-        for (uint32_t i = 0; i < ends; i++) {
-            e[i].h = unit_hca(&p, PORT_UNITS);
-            e[i].h->y.mode = 0;
-            port_bind(e[i].h, i + 1, 0, false);
-            e[i].to_send = 600;
-        }
-        const uint64_t step = 10000;
-        uint64_t now = 100000, quiet = 0;
-        uint32_t total = 0, lost = 0;
-        while (total + lost < 600 * ends) {
-            pump(e, ends, n, now, now + step);
-            now += step;
-            quiet++;
-            for (uint32_t i = 0; i < ends; i++) {
-                struct hca *const h = e[i].h;
-                x = x * 6364136223846793005ULL + 1442695040888963407ULL;
-                h->y.t.now = h->y.k.now;
-                if (e[i].sent < e[i].to_send && READY(&h->y.t, &h->rd_done) &&
-                    pool_ready(&h->store.tx_pool, h->y.k.now)) {
-                    const uint32_t to = (i + 1 + (uint32_t)(x >> 60) % (ends - 1)) % ends;
-                    struct pkt m = port_pkt(to + 1, 0, false, PKT_OP_RC_SEND_ONLY,
-                                            (uint32_t)(x >> 40) % 4097);
-                    m.sl = (uint8_t)(e[i].sent % 2);
-                    m.slot = port_payload(h, 0, 0);
-                    PASS(&h->y.t, &h->rd_done, pkt, 0, &m);
-                    e[i].sent++;
-                }
-                if (e[i].stall > 0) {
-                    e[i].stall--;
-                } else if (VALID(&h->y.t, &h->rx_look)) {
-                    const struct rxp r = *POP(&h->y.t, &h->rx_look);
-                    pool_give(&h->store.rx_pool, &h->y.k, r.slot);
-                    e[i].got++;
-                    total++;
-                    quiet = 0;
-                    e[i].stall = (x >> 20 & 63) == 0 ? 400 : 0;
-                }
-                assert_int_equal(h->y.s.mac_rx_dropped, 0);
-            }
-            lost = 0;
-            for (uint32_t i = 0; i < ends; i++) {
-                lost += (uint32_t)net_figures(n, i)->fault[NET_LOSE];
-                assert_int_equal(net_figures(n, i)->overruns, 0);
-            }
-            assert_true(quiet < 100000); /* 1 ms without any arrival: a deadlock */
-        }
-        for (uint32_t i = 0; i < ends; i++) {
-            assert_true(e[i].h->y.s.mac_tx_credit_waits > 0);
-            hca_close(e[i].h);
-        }
-        net_close(n);
-    }
-}
-
-/* --- taps ------------------------------------------------------------------------------------------ */
-
-static char folder[] = "/tmp/net_test_XXXXXX";
-
-static uint64_t records(const char *path, uint64_t *last_ns)
-{
-    struct capture *c;
-    struct capture_error err;
-    struct capture_record r;
-    uint64_t count = 0;
-
-    assert_int_equal(capture_open(path, &c, &err), CAPTURE_OK);
-    *last_ns = 0;
-    for (; capture_next(c, &r) == CAPTURE_OK; count++) {
-        assert_true(r.time_ns >= *last_ns); /* in order of time */
-        *last_ns = r.time_ns;
-    }
-    capture_close(c);
-    return count;
-}
-
-static void taps_hold_every_frame_in_order_of_time_and_wireshark_accepts_them(void **state)
-{
-    (void)state;
-    assert_non_null(mkdtemp(folder));
-    for (int wire = 0; wire < 2; wire++) {
-        struct hca_param p = unit_param();
-        p.port_wire = wire ? HCA_PORT_WIRE_IB : HCA_PORT_WIRE_ROCE2;
-        p.link_reorder_ppm = 100000;
-        p.link_loss_ppm = wire ? 0 : 100000;
-        char path[256], command[600], why[600];
-        uint64_t last;
-        for (int by_port = 0; by_port < 2; by_port++) {
-            struct net *const n = fresh(&p, 4);
-            snprintf(path, sizeof path, "%s/net%d.pcap", folder, wire);
-            struct tap *const t = by_port ? tap_open_ports(folder, &p, 4, why, sizeof why)
-                                          : tap_open(path, &p, why, sizeof why);
-            assert_non_null(t);
-            net_set_tap(n, tap_frame, t);
-            struct net_arrival a;
-            uint64_t arrived[4] = {0}, sent[4] = {0};
-            for (uint32_t i = 0; i < 400; i++) {
-                const uint64_t at = i * 40000ULL;
-                send_len(n, &p, i % 4, (i * 7 + 1) % 4 == i % 4 ? (i + 1) % 4 : (i * 7 + 1) % 4, at,
-                         i, 1 + i % 50);
-                sent[i % 4]++;
-                net_settle(n, at + net_cable_ps(n));
-                while (net_arrive(n, at, &a)) {
-                    arrived[a.port] += !a.fc;
-                }
-            }
-            net_settle(n, UINT64_MAX);
-            while (net_arrive(n, UINT64_MAX, &a)) {
-                arrived[a.port] += !a.fc;
-            }
-            assert_true(tap_close(t, why, sizeof why));
-            for (uint32_t i = 0; by_port && i < 4; i++) {
-                snprintf(path, sizeof path, "%s/port%u.pcap", folder, i);
-                assert_int_equal(records(path, &last), sent[i] + arrived[i]);
-                assert_int_equal(unlink(path), 0);
-            }
-            if (!by_port) {
-                assert_int_equal(records(path, &last), 400);
-                snprintf(command, sizeof command,
-                         "sh %s/tests/tshark_check.sh %s >%s/said 2>&1", HCA_SOURCE_DIR, path,
-                         folder);
-                const int code = system(command);
-                assert_true(code == 0 || code == 77 << 8);
-                assert_int_equal(unlink(path), 0);
-                snprintf(path, sizeof path, "%s/said", folder);
-                assert_int_equal(unlink(path), 0);
-            }
-            net_close(n);
-        }
-    }
-    assert_int_equal(rmdir(folder), 0);
-}
-
-static void a_tap_that_cannot_be_written_says_so(void **state)
-{
-    (void)state;
-    const struct hca_param p = unit_param();
-    char why[600] = "";
-    assert_null(tap_open("/nonexistent/folder/x.pcap", &p, why, sizeof why));
-    assert_non_null(strstr(why, "/nonexistent/folder"));
-    assert_null(tap_open_ports("/nonexistent", &p, 2, why, sizeof why));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -684,9 +421,6 @@ int main(void)
         cmocka_unit_test(a_lossless_switch_pauses_senders_instead_of_dropping),
         cmocka_unit_test(memory_is_bounded_and_the_excess_is_dropped_and_counted),
         cmocka_unit_test(hostile_frames_neither_crash_nor_pass_as_control),
-        cmocka_unit_test(credits_never_overrun_a_buffer_and_everything_arrives),
-        cmocka_unit_test(taps_hold_every_frame_in_order_of_time_and_wireshark_accepts_them),
-        cmocka_unit_test(a_tap_that_cannot_be_written_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

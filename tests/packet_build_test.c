@@ -91,9 +91,9 @@ static void every_opcode_becomes_a_frame_that_the_decoder_reads_back_on_every_wi
             assert_true(UNIT_POP(h, tx_frame, &f));
             const uint8_t *const b = store_at(&h->store, f.off);
             const bool ib = wires[w].wire == HCA_PORT_WIRE_IB;
-            assert_int_equal(pkt_parse(b, f.len, ib ? PKT_LINK_INFINIBAND : PKT_LINK_ETHERNET, &hdr,
-                                       &v),
-                             PKT_OK);
+            assert_int_equal(
+                pkt_parse(b, f.len, ib ? PKT_LINK_INFINIBAND : PKT_LINK_ETHERNET, &hdr, &v),
+                PKT_OK);
             assert_true(pkt_icrc_ok(b, &v));
             assert_true(!ib || pkt_vcrc_ok(b, &v));
             const bool grh_for_ud = ib && op->service == PKT_UD;
@@ -135,8 +135,8 @@ static void headers_follow_the_address_vector_and_the_port(void **state)
         struct pkt_view v;
         assert_true(UNIT_POP(h, tx_frame, &f));
         assert_int_equal(f.pool, POOL_ACK);
-        assert_int_equal(
-            pkt_parse(store_at(&h->store, f.off), f.len, PKT_LINK_ETHERNET, &hdr, &v), PKT_OK);
+        assert_int_equal(pkt_parse(store_at(&h->store, f.off), f.len, PKT_LINK_ETHERNET, &hdr, &v),
+                         PKT_OK);
         assert_int_equal(hdr.dscp, 46);
         assert_int_equal(hdr.ecn, 2);
         assert_int_equal(f.ecn, 2);
@@ -255,9 +255,9 @@ static void a_failed_packet_makes_no_frame_gives_its_slot_back_and_is_reported(v
     } rows[] = {
         {WC_LOC_PROT, SRC_REQUESTER, 0, PKT_OP_RC_SEND_ONLY, WC_LOC_PROT, 8, true},
         {WC_REM_OP, SRC_RESPONDER, 0, PKT_OP_RC_READ_RESPONSE_ONLY, WC_REM_OP, 8, true},
-        {WC_OK, SRC_REQUESTER, 1, PKT_OP_RC_SEND_ONLY, WC_LOC_QP_OP, 8, true},  /* no such GID  */
-        {WC_OK, SRC_REQUESTER, 0, PKT_OP_RC_SEND_ONLY, WC_LOC_QP_OP, 8, false}, /* v4 to v6     */
-        {WC_OK, SRC_REQUESTER, 0, 0x15, WC_LOC_QP_OP, 0, true},                 /* no opcode    */
+        {WC_OK, SRC_REQUESTER, 1, PKT_OP_RC_SEND_ONLY, WC_LOC_QP_OP, 8, true},    /* no such GID  */
+        {WC_OK, SRC_REQUESTER, 0, PKT_OP_RC_SEND_ONLY, WC_LOC_QP_OP, 8, false},   /* v4 to v6     */
+        {WC_OK, SRC_REQUESTER, 0, 0x15, WC_LOC_QP_OP, 0, true},                   /* no opcode    */
         {WC_OK, SRC_REQUESTER, 0, PKT_OP_RC_READ_REQUEST, WC_LOC_QP_OP, 8, true}, /* no payload */
         {WC_OK, SRC_REQUESTER, 0, PKT_OP_RC_SEND_ONLY, WC_LOC_LEN, 4097, true},
     };
@@ -339,9 +339,9 @@ static void a_full_output_stalls_and_loses_nothing(void **state)
                 if (got) {
                     struct pkt_hdr hdr;
                     struct pkt_view v;
-                    assert_int_equal(pkt_parse(store_at(&h->store, f.off), f.len,
-                                               PKT_LINK_ETHERNET, &hdr, &v),
-                                     PKT_OK);
+                    assert_int_equal(
+                        pkt_parse(store_at(&h->store, f.off), f.len, PKT_LINK_ETHERNET, &hdr, &v),
+                        PKT_OK);
                     e.psn = hdr.psn;
                     give(h, &f);
                 }

@@ -14,12 +14,12 @@
 #include <cmocka.h>
 
 struct play {
-    const char *spec;               /* YAML of the generator                         */
+    const char *spec;                   /* YAML of the generator                         */
     void (*param)(struct hca_param *p); /* may be NULL                               */
-    unsigned mode;                  /* enum hca_mode                                 */
+    unsigned mode;                      /* enum hca_mode                                 */
     const struct net_aim *aim;
     unsigned aims;
-    uint64_t max_time_ps;           /* 0: 10 s                                       */
+    uint64_t max_time_ps; /* 0: 10 s                                       */
 };
 
 struct played {
@@ -44,9 +44,9 @@ static void play_event(void *arg, unsigned host, int hca, uint64_t at_ps,
 
     memcpy(bytes, rec->args, rec->bytes);
     /* Order within a cycle is that of the ticks, so events are summed, not chained. */
-    s->out->event_hash += hash_words(rec->id * 64U + rec->unit + host * 4096U +
-                                         (unsigned)(hca + 1) * 65536U,
-                                     at_ps, bytes, rec->bytes);
+    s->out->event_hash +=
+        hash_words(rec->id * 64U + rec->unit + host * 4096U + (unsigned)(hca + 1) * 65536U, at_ps,
+                   bytes, rec->bytes);
     s->out->events++;
     replay_event(s->r, host, hca, at_ps, rec);
 }
@@ -90,10 +90,12 @@ static inline void play_trace(const char *path, const struct play *x, struct pla
     for (unsigned i = 0; i < x->aims; i++) {
         assert_true(net_aim(world_net(w), &x->aim[i]));
     }
-    const struct replay_options o = {
-        .timing = REPLAY_ASAP, .scale_ppm = 1000000,
-        .max_time_ps = x->max_time_ps == 0 ? 10000000000000ULL : x->max_time_ps,
-        .check_payload = p.sim_payload != 0, .want_stages = true};
+    const struct replay_options o = {.timing = REPLAY_ASAP,
+                                     .scale_ppm = 1000000,
+                                     .max_time_ps =
+                                         x->max_time_ps == 0 ? 10000000000000ULL : x->max_time_ps,
+                                     .check_payload = p.sim_payload != 0,
+                                     .want_stages = true};
     struct replay *const r = replay_open(w, &p, path, &o, &err, &status);
     if (r == NULL) {
         fail_msg("%s", err.text);

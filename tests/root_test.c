@@ -1,4 +1,5 @@
-/* root: how completions are cut and timed, what MMIO costs, who goes first, which credits return. */
+/* root: how completions are cut and timed, what MMIO costs, who goes first, which credits return.
+ */
 #include "tests/host_drive.h"
 
 #include "model/tlp.h"
@@ -316,8 +317,12 @@ static const struct {
     uint8_t type;
     uint32_t addr, len, ph, pd, nph;
 } credits[] = {
-    {TLP_MRD, 0, 512, 0, 0, 1},  {TLP_MWR, 0, 256, 1, 16, 0}, {TLP_MWR, 0, 1, 1, 1, 0},
-    {TLP_MWR, 3, 16, 1, 2, 0},   {TLP_MWR, 0, 17, 1, 2, 0},   {TLP_MSI, 0, 4, 1, 1, 0},
+    {TLP_MRD, 0, 512, 0, 0, 1},
+    {TLP_MWR, 0, 256, 1, 16, 0},
+    {TLP_MWR, 0, 1, 1, 1, 0},
+    {TLP_MWR, 3, 16, 1, 2, 0},
+    {TLP_MWR, 0, 17, 1, 2, 0},
+    {TLP_MSI, 0, 4, 1, 1, 0},
     {TLP_MWR, 4000, 200, 1, 13, 0} /* malformed: crosses a page */,
     {TLP_MRD, 0, 0, 0, 0, 1} /* malformed: no bytes */,
 };
@@ -377,8 +382,7 @@ static void trains_cost_a_header_for_each_packet_in_them(void **state)
 
     done(h, high + 16, 1024, TAG, 0);
     DRIVE_UNTIL(h, dn_tlp, 1000);
-    assert_int_equal(drive_now(h),
-                     2 + link_cycles(&p, 1024 + 5 * 20) - 1 + p.pcie_latency_down_ns);
+    assert_int_equal(drive_now(h), 2 + link_cycles(&p, 1024 + 5 * 20) - 1 + p.pcie_latency_down_ns);
     assert_true(DRIVE_TAKE(h, dn_tlp, &m));
     assert_true(m.len == 1024 && m.left == 1024 && m.tlps == 5); /* 240 256 256 256 16 */
     assert_int_equal(h->y.s.root_dn_tlps_payload, 5);

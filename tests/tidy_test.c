@@ -172,7 +172,8 @@ static int owner_of(const char *path)
 static void check_include(struct tree *t, const struct file *f, int line, const char *name)
 {
     static const char *const public_headers[] = {"hca.h",   "host.h", "config.h",
-                                                 "param.h", "meta.h", "spec/"};
+                                                 "param.h", "meta.h", "spec/", "defs.h",
+                                                 "msg.h", "stat.h", "trace.h", "ctx.h", "packet/"};
     if (under(f->path, "model/")) {
         char unit[ARG_LEN] = "";
         if (!under(name, "model/")) {

@@ -127,7 +127,7 @@ static inline uint32_t rig_put_native(uint8_t *raw, const struct wqe *w, bool ud
     raw[0] = w->opcode;
     raw[1] = w->flags;
     raw[2] = w->nsge;
-    rig_st32(raw + 4, handle | (index & 0xff) << 24);
+    rig_st32(raw + 4, handle | (index & 0xffff) << 16);
     rig_st64(raw + 8, w->wr_id);
     if (w->opcode == WR_FAST_REG) {
         rig_st64(raw + 16, w->raddr);

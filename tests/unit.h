@@ -70,23 +70,23 @@ static inline void unit_run_host(struct host *h, uint64_t cycles)
     }
 }
 
-#define UNIT_PUSH_WITH(run, h, wire, msg, ...)                                  \
-    do {                                                                        \
-        while (!fifo_ready(&(h)->wire.ctl, (h)->y.k.now) ||                     \
-               (h)->wire.ctl.pushed == (h)->y.k.now + 1) {                      \
-            run((h), 1);                                                        \
-        }                                                                       \
-        (h)->y.t.now = (h)->y.k.now;                                            \
-        PUSH(&(h)->y.t, &(h)->wire, msg, 0, __VA_ARGS__);                       \
+#define UNIT_PUSH_WITH(run, h, wire, msg, ...)              \
+    do {                                                    \
+        while (!fifo_ready(&(h)->wire.ctl, (h)->y.k.now) || \
+               (h)->wire.ctl.pushed == (h)->y.k.now + 1) {  \
+            run((h), 1);                                    \
+        }                                                   \
+        (h)->y.t.now = (h)->y.k.now;                        \
+        PUSH(&(h)->y.t, &(h)->wire, msg, 0, __VA_ARGS__);   \
     } while (0)
-#define UNIT_PUSH(h, wire, msg, ...) UNIT_PUSH_WITH(unit_run, h, wire, msg, __VA_ARGS__)
+#define UNIT_PUSH(h, wire, msg, ...)      UNIT_PUSH_WITH(unit_run, h, wire, msg, __VA_ARGS__)
 #define UNIT_PUSH_HOST(h, wire, msg, ...) UNIT_PUSH_WITH(unit_run_host, h, wire, msg, __VA_ARGS__)
 
 /* Takes the oldest entry visible in the cycle that ran last (or the next one); false: nothing. Runs
  * one cycle first when this cycle's pop is already used up. */
-#define UNIT_POP_WITH(run, h, wire, out)                                              \
-    ((h)->wire.ctl.popped == (h)->y.k.now + 1 ? run((h), 1) : (void)0,                \
-     (h)->y.t.now = (h)->y.k.now,                                                     \
+#define UNIT_POP_WITH(run, h, wire, out)                               \
+    ((h)->wire.ctl.popped == (h)->y.k.now + 1 ? run((h), 1) : (void)0, \
+     (h)->y.t.now = (h)->y.k.now,                                      \
      VALID(&(h)->y.t, &(h)->wire) ? (*(out) = *POP(&(h)->y.t, &(h)->wire), true) : false)
-#define UNIT_POP(h, wire, out) UNIT_POP_WITH(unit_run, h, wire, out)
+#define UNIT_POP(h, wire, out)      UNIT_POP_WITH(unit_run, h, wire, out)
 #define UNIT_POP_HOST(h, wire, out) UNIT_POP_WITH(unit_run_host, h, wire, out)

@@ -46,8 +46,8 @@ static void entries_have_their_real_format(void **state)
     const uint64_t ctx = (root & ~0xfffULL) + 3 * 16;
     assert_int_equal(root & 0xfff, 1);
     assert_int_equal(vtd_word(h, h->mem.root_table + 2 * 16 + 8), 0);
-    assert_int_equal(vtd_word(h, ctx) & 0xfff, 1);   /* P, TT 0 */
-    assert_int_equal(vtd_word(h, ctx + 8) & 7, 2);   /* AW of 4 levels */
+    assert_int_equal(vtd_word(h, ctx) & 0xfff, 1); /* P, TT 0 */
+    assert_int_equal(vtd_word(h, ctx + 8) & 7, 2); /* AW of 4 levels */
     assert_true((vtd_word(h, ctx + 8) >> 8 & 0xffff) >= 2);
     uint64_t table = vtd_word(h, ctx) & ~0xfffULL;
     for (unsigned level = 4; level > 1; level--) {
@@ -105,18 +105,29 @@ static void arguments_that_no_table_can_hold_are_refused(void **state)
         uint64_t iova, phys, len, page;
         unsigned rights;
     } bad[] = {
-        {0, ram, kib4, 0, 3},          {0, ram, kib4, 8192, 3},        {0, ram, kib4, mib2, 3},
-        {1, ram, kib4, kib4, 3},       {0, ram + 1, kib4, kib4, 3},    {0, ram, 4097, kib4, 3},
-        {kib4, ram, mib2, mib2, 3},    {0, ram + kib4, mib2, mib2, 3}, {0, ram, 0, kib4, 3},
-        {0, ram, kib4, kib4, 0},       {0, ram, kib4, kib4, 4},        {1ULL << 39, ram, kib4, kib4, 3},
-        {(1ULL << 39) - kib4, ram, 2 * kib4, kib4, 3},                 {0, 1ULL << 48, kib4, kib4, 3},
-        {0, ram, UINT64_MAX - 4095, kib4, 3},                          {UINT64_MAX - 4095, ram, kib4, kib4, 3},
-        {0, ram, kib4, 1ULL << 39, 3}, {0, ram, kib4, UINT64_MAX, 3},
+        {0, ram, kib4, 0, 3},
+        {0, ram, kib4, 8192, 3},
+        {0, ram, kib4, mib2, 3},
+        {1, ram, kib4, kib4, 3},
+        {0, ram + 1, kib4, kib4, 3},
+        {0, ram, 4097, kib4, 3},
+        {kib4, ram, mib2, mib2, 3},
+        {0, ram + kib4, mib2, mib2, 3},
+        {0, ram, 0, kib4, 3},
+        {0, ram, kib4, kib4, 0},
+        {0, ram, kib4, kib4, 4},
+        {1ULL << 39, ram, kib4, kib4, 3},
+        {(1ULL << 39) - kib4, ram, 2 * kib4, kib4, 3},
+        {0, 1ULL << 48, kib4, kib4, 3},
+        {0, ram, UINT64_MAX - 4095, kib4, 3},
+        {UINT64_MAX - 4095, ram, kib4, kib4, 3},
+        {0, ram, kib4, 1ULL << 39, 3},
+        {0, ram, kib4, UINT64_MAX, 3},
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_false(host_map(h, 0x100, bad[i].iova, bad[i].phys, bad[i].len, bad[i].rights,
-                              bad[i].page));
+        assert_false(
+            host_map(h, 0x100, bad[i].iova, bad[i].phys, bad[i].len, bad[i].rights, bad[i].page));
     }
     assert_int_equal(h->mem.root_table, 0);
     assert_false(host_unmap(h, 0x100, 0, 0));
@@ -163,7 +174,10 @@ static void random_maps_and_unmaps_equal_a_flat_map(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++) {
         struct host *const h = fresh(3 + seed % 3, HCA_IOMMU_MODE_ON);
-        static struct { uint64_t phys; unsigned rights; } map[CELLS];
+        static struct {
+            uint64_t phys;
+            unsigned rights;
+        } map[CELLS];
         const uint64_t base = gib1 - mib2; /* spans two level-3 entries */
         uint64_t r = seed;
 
@@ -171,8 +185,8 @@ static void random_maps_and_unmaps_equal_a_flat_map(void **state)
         for (unsigned step = 0; step < 300; step++) {
             const bool big = drive_below(&r, 4) == 0;
             const uint64_t grain = big ? 512 : 1, first = drive_below(&r, CELLS / grain) * grain;
-            const uint64_t most = (CELLS - first) / grain, pages =
-                grain * (1 + drive_below(&r, most < 40 ? most : 40));
+            const uint64_t most = (CELLS - first) / grain,
+                           pages = grain * (1 + drive_below(&r, most < 40 ? most : 40));
             const unsigned rights = 1 + (unsigned)drive_below(&r, 3);
             const uint64_t phys = ram + drive_below(&r, 100) * mib2;
             const bool unmap = drive_below(&r, 3) == 0;

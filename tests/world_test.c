@@ -61,9 +61,9 @@ static void stages_add_up_to_latency_exactly(void **state)
 static void tick_order_and_skipping_change_nothing(void **state)
 {
     (void)state;
-    static const unsigned modes[] = {
-        HCA_MODE_REVERSE, HCA_MODE_SHUFFLE, HCA_MODE_ALL, HCA_MODE_ALL | HCA_MODE_NOSKIP,
-        HCA_MODE_CHECK, HCA_MODE_CHECK | HCA_MODE_REVERSE};
+    static const unsigned modes[] = {HCA_MODE_REVERSE, HCA_MODE_SHUFFLE,
+                                     HCA_MODE_ALL,     HCA_MODE_ALL | HCA_MODE_NOSKIP,
+                                     HCA_MODE_CHECK,   HCA_MODE_CHECK | HCA_MODE_REVERSE};
     struct played base, o;
 
     play(&(struct play){.spec = mixed}, &base);

@@ -291,7 +291,7 @@ static void random_bytes_are_refused_or_make_a_sane_wqe(void **state)
             for (uint32_t i = 0; i < 8 * PAGE_BYTES; i += 64) { /* often nearly right */
                 ring[i] = (uint8_t)rig_random(o.b, 14);
                 ring[i + 3] = (uint8_t)rig_random(o.b, 10);
-                rig_st32(ring + i + 4, QN | (rig_random(o.b, 256) << 24));
+                rig_st32(ring + i + 4, QN | (rig_random(o.b, 256) << 16));
                 rig_st32(ring + i + 16, rig_random(o.b, 14));
                 rig_st32(ring + i + 8, rig_random(o.b, 20));
             }

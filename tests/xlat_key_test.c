@@ -118,7 +118,10 @@ static void keys_beyond_the_table_and_unknown_changes_are_refused(void **state)
 static void a_new_registration_never_meets_pages_of_the_old_one(void **state)
 {
     (void)state;
-    struct rig x = fresh();
+    struct hca_param p = unit_param();
+    p.hca_mtt_cache_entries = 64; /* one set: an old line would be found */
+    p.hca_mtt_cache_ways = 64;
+    struct rig x = rig_open(&p, 1);
     const uint64_t dir = rig_register(&x, KEY, 0, 8192, 0, BASE);
     uint64_t table;
 
@@ -287,6 +290,29 @@ static void a_key_is_not_read_again_before_its_change_is_on_the_link(void **stat
     rig_close(&x);
 }
 
+static void a_read_under_way_does_not_bring_back_the_state_before_a_change(void **state)
+{
+    (void)state;
+    struct rig x = fresh();
+    const uint64_t dir = rig_directory(&x, 1, BASE);
+    struct mpt_done d;
+    struct pkt m;
+
+    x.hold = true;
+    x.early = true;
+    RIG_PUSH(&x, tx_job, pkt, .lkey = KEY, .pd = 1, .len = 8, .flags = WHOLE);
+    rig_run(&x, 20);
+    RIG_PUSH(&x, mpt_cmd, mpt_set, .op = MPT_CREATE, .key = KEY, .len = 64, .pd = 1, .pdir = dir);
+    rig_run(&x, 50);
+    x.hold = false;
+    RIG_POP(&x, rd_job, &m);
+    assert_int_equal(m.status, WC_LOC_PROT);
+    RIG_POP(&x, mpt_cmd_done, &d);
+    rig_run(&x, 50);
+    assert_int_equal(send_status(&x, KEY, 0), 0);
+    rig_close(&x);
+}
+
 static void changes_beyond_the_write_buffer_wait_and_all_arrive(void **state)
 {
     (void)state;
@@ -437,6 +463,7 @@ int main(void)
         cmocka_unit_test(invalidation_needs_the_whole_key_the_domain_and_remotely_a_remote_right),
         cmocka_unit_test(a_change_of_an_uncached_key_reads_it_first),
         cmocka_unit_test(a_key_is_not_read_again_before_its_change_is_on_the_link),
+        cmocka_unit_test(a_read_under_way_does_not_bring_back_the_state_before_a_change),
         cmocka_unit_test(changes_beyond_the_write_buffer_wait_and_all_arrive),
         cmocka_unit_test(a_destroyed_key_reads_no_page_directory_after_the_answer),
         cmocka_unit_test(changes_of_one_key_from_two_sides_follow_each_other),

@@ -234,6 +234,29 @@ static void requests_for_one_page_share_its_reads(void **state)
     rig_close(&x);
 }
 
+static void equal_keys_of_two_functions_share_nothing(void **state)
+{
+    (void)state;
+    struct hca_param p = unit_param();
+    p.hca_fn_max = 2;
+    struct rig x = rig_open(&p, 1);
+    struct pkt m;
+
+    (void)rig_plant(&x, KEY, 0, 64, 0, BASE);
+    x.hold = true;
+    for (uint8_t fn = 0; fn < 2; fn++) {
+        RIG_PUSH(&x, tx_job, pkt, .lkey = KEY, .pd = 1, .len = 8, .fn = fn, .flags = WHOLE);
+    }
+    rig_run(&x, 50);
+    x.hold = false;
+    RIG_POP(&x, rd_job, &m);
+    assert_int_equal(m.status, 0);
+    RIG_POP(&x, rd_job, &m);
+    assert_int_equal(m.status, WC_LOC_PROT); /* planted for function 0 alone */
+    assert_int_equal(x.key_reads, 2);
+    rig_close(&x);
+}
+
 static void misses_of_one_stream_overlap_and_its_order_is_kept(void **state)
 {
     (void)state;
@@ -432,6 +455,7 @@ int main(void)
         cmocka_unit_test(an_unreadable_key_fails_the_request),
         cmocka_unit_test(the_on_board_store_answers_after_its_time_without_dma),
         cmocka_unit_test(requests_for_one_page_share_its_reads),
+        cmocka_unit_test(equal_keys_of_two_functions_share_nothing),
         cmocka_unit_test(misses_of_one_stream_overlap_and_its_order_is_kept),
         cmocka_unit_test(a_miss_of_one_stream_does_not_stop_the_others),
         cmocka_unit_test(packets_take_turns_and_are_never_interleaved),

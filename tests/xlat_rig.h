@@ -4,7 +4,8 @@
  *   struct rig x = rig_open(&p, seed);
  *   rig_register(&x, key, va, len, access, base);   pages somewhere from base on
  *   rig_run(&x, cycles)
- * Reads are answered in any order after x.latency cycles, or when x.hold ends. */
+ * Reads are answered in any order after x.latency cycles, or when x.hold ends; a random one of both
+ * moments, or that of x.early, is when memory is looked at. */
 #pragma once
 #include "tests/unit.h"
 
@@ -21,6 +22,7 @@ struct rig {
     bool hold;              /* reads are taken, not answered                                */
     bool hold_writes;
     bool no_keys; /* the tables of keys cannot be read */
+    bool early;   /* memory is read when a request comes, not when it is answered */
     struct rd_req pending[RIG_PENDING];
     uint64_t from[RIG_PENDING];
     uint32_t n, most;
@@ -67,6 +69,15 @@ static inline bool rig_stalls(struct rig *x)
     return x->stall_percent != 0 && rig_random(x, 100) < x->stall_percent;
 }
 
+static inline void rig_read(struct rig *x, const struct rd_req *r)
+{
+    const uint8_t *const from = rig_at(x, r->fn, r->addr, r->len);
+
+    if (from != NULL) {
+        memcpy(store_at(&x->h->store, r->data), from, r->len);
+    }
+}
+
 static inline void rig_take(struct rig *x)
 {
     struct rd_req r;
@@ -85,6 +96,7 @@ static inline void rig_take(struct rig *x)
         assert_true(r.addr % r.len == 0 && r.cls == CLS_XLAT);
         x->key_reads += r.fn == FN_ADAPTER;
         x->page_reads += r.fn != FN_ADAPTER;
+        rig_read(x, &r);
         x->from[x->n] = x->h->y.k.now + x->latency;
         x->pending[x->n++] = r;
         x->most = x->n > x->most ? x->n : x->most;
@@ -102,8 +114,8 @@ static inline void rig_answer(struct rig *x)
         return;
     }
     const uint8_t *const from = rig_at(x, r.fn, r.addr, r.len);
-    if (from != NULL) {
-        memcpy(store_at(&x->h->store, r.data), from, r.len);
+    if (!x->early && rig_random(x, 2) == 0) {
+        rig_read(x, &r);
     }
     PUSH(&x->h->y.t, &x->h->rd_rsp_xlat, rd_rsp, 0, .cookie = r.cookie,
          .status = from != NULL ? DMA_OK : DMA_UR);

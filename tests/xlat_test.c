@@ -202,6 +202,35 @@ static void a_request_passes_only_with_key_domain_range_and_right(void **state)
     }
 }
 
+static void a_region_that_claims_all_lengths_does_not_wrap(void **state)
+{
+    (void)state;
+    struct rig x = fresh();
+    const uint64_t dir = rig_directory(&x, 1, BASE);
+
+    assert_int_equal(
+        rig_change(
+            &x,
+            (struct mpt_set){
+                .op = MPT_CREATE, .key = KEY, .va = VA, .len = UINT64_MAX, .pdir = dir, .pd = 1}),
+        MPT_DONE);
+    assert_int_equal(ask(&x, XLAT_TX, KEY, 1, VA, 8, 0).status, 0);
+    assert_int_equal(ask(&x, XLAT_TX, KEY, 1, VA - 1, 1, 0).status, WC_LOC_PROT);
+    assert_int_equal(ask(&x, XLAT_TX, KEY, 1, 0, 1, 0).status, WC_LOC_PROT);
+    rig_close(&x);
+}
+
+static void a_piece_across_a_page_boundary_is_denied(void **state)
+{
+    (void)state;
+    struct rig x = fresh();
+
+    (void)rig_register(&x, KEY, 0, 8192, LW, BASE);
+    assert_int_equal(ask(&x, XLAT_ACK, KEY, 1, 4088, 8, LW).status, 0);
+    assert_int_equal(ask(&x, XLAT_ACK, KEY, 1, 4092, 8, LW).status, WC_LOC_PROT);
+    rig_close(&x);
+}
+
 static void a_key_belongs_to_its_function(void **state)
 {
     (void)state;
@@ -364,7 +393,12 @@ static void responses_become_writes_of_their_class(void **state)
                  .data = s->wqe_raw);
         RIG_POP(&x, ack_placed, &w);
         assert_int_equal(w.cls, CLS_ATOMIC);
+        assert_int_equal(w.len, 8);
         assert_int_equal(w.flags, relaxed ? WR_RO : 0);
+        RIG_PUSH(&x, ack_place, place, .key = KEY, .pd = 1, .addr = VA, .len = 64, .access = LW,
+                 .flags = PLACE_CHECK_ONLY, .data = s->rx);
+        RIG_POP(&x, ack_placed, &w);
+        assert_int_equal(w.len, 0); /* checked, not written */
         rig_close(&x);
     }
 }
@@ -400,6 +434,8 @@ int main(void)
         cmocka_unit_test(hits_pass_at_one_piece_per_cycle_and_activation_in_each_stream),
         cmocka_unit_test(the_stamp_is_of_the_last_piece_of_the_requester_alone),
         cmocka_unit_test(a_request_passes_only_with_key_domain_range_and_right),
+        cmocka_unit_test(a_region_that_claims_all_lengths_does_not_wrap),
+        cmocka_unit_test(a_piece_across_a_page_boundary_is_denied),
         cmocka_unit_test(a_key_belongs_to_its_function),
         cmocka_unit_test(a_key_of_all_addresses_maps_one_to_one_and_does_not_wrap),
         cmocka_unit_test(pieces_without_a_key_pass_untouched),

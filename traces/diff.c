@@ -9,6 +9,8 @@
 
 enum { SHOWN_MAX = 100 };
 
+/* Both files are read in step, so memory does not grow with their length. A difference is printed
+ * when it is found; only the first SHOWN_MAX are, all are counted. */
 struct diff {
     hct_reader *r[2];
     FILE *out;
@@ -31,6 +33,7 @@ static bool begin(struct diff *d, const char *what, uint64_t id, const char *fie
     return true;
 }
 
+/* Numbers without a schema field: counts, times, CRCs. */
 static void differ_numbers(struct diff *d, const char *what, uint64_t id, const char *name,
                            uint64_t a, uint64_t b)
 {
@@ -70,6 +73,7 @@ static void differ_number_field(struct diff *d, const char *what, uint64_t id, c
     }
 }
 
+/* Lists are compared as far as both go; another length is a difference of its own. */
 static void differ_list(struct diff *d, const char *what, uint64_t id, const struct hct_field *f,
                         const uint8_t *a, const uint8_t *b)
 {
@@ -89,6 +93,8 @@ static void differ_list(struct diff *d, const char *what, uint64_t id, const str
     }
 }
 
+/* Fields by the built-in tables, so a field of a newer version is not compared: neither reader of
+ * this version would act on it. */
 static void differ_structs(struct diff *d, uint16_t type, uint64_t id, const void *a, const void *b)
 {
     const struct hct_type *t = hct_builtin_type(type);
@@ -108,6 +114,7 @@ static void differ_structs(struct diff *d, uint16_t type, uint64_t id, const voi
     }
 }
 
+/* Resources lie in arrays: a record more in one trace is told once, by the counts. */
 static void differ_resources(struct diff *d)
 {
     const struct hct_resources *a = &d->r[0]->res;
@@ -152,6 +159,7 @@ static enum hct_status payload_crc(hct_reader *r, uint32_t *crc, uint64_t *known
     return st == HCT_END ? HCT_OK : st;
 }
 
+/* Ops are matched by id, which is their place: an op put in front makes all behind it differ. */
 static enum hct_status differ_ops(struct diff *d)
 {
     for (;;) {
@@ -206,6 +214,7 @@ static void differ_event(struct diff *d, uint64_t n, const struct hct_event *a,
     differ_numbers(d, "event", n, "fields", a->values, b->values);
 }
 
+/* Events have no ids: the n-th of one trace is compared with the n-th of the other. */
 static enum hct_status differ_events(struct diff *d)
 {
     for (uint64_t n = 0;; n++) {
@@ -227,6 +236,7 @@ static enum hct_status differ_events(struct diff *d)
     }
 }
 
+/* Damage wins over a comparison: what was lost could have made them equal or not. */
 static int finish(struct diff *d, enum hct_status st, struct hct_error *err)
 {
     for (int i = 0; i < 2; i++) {

@@ -5,6 +5,7 @@
 #include "traces/gen_size.h"
 #include "traces/hct_schema.h"
 
+/* Smallest size that can come; a lognormal size is cut at 1. */
 static uint64_t size_min(const struct sizes *s)
 {
     uint64_t min = s->kind == SIZE_LOGNORMAL ? 1 : UINT64_MAX;
@@ -42,6 +43,9 @@ static bool check_kinds(const struct gen_place *p, struct gen_flow *f)
     return f->weight_sum > 0 || gen_bad(p, "mix: at least one weight must be above 0");
 }
 
+/* A ping-pong needs to know what the answering side waits for. perftest: write_lat polls the last
+ * byte of its buffer (visible), send_lat polls its receive CQ (recv), read_lat and atomic_lat are
+ * one-sided and wait for their own completion (local). */
 static bool check_lat(const struct gen_place *p, struct gen_flow *f)
 {
     bool one = false;
@@ -76,6 +80,8 @@ static bool check_lat(const struct gen_place *p, struct gen_flow *f)
     return true;
 }
 
+/* An unsignalled op retires when a later signalled one of its queue completes. When a whole window
+ * is unsignalled no slot ever comes free, so signal_every and batch must fit into the window. */
 static bool check_rates(const struct gen_place *p, const struct gen_flow *f)
 {
     const uint64_t gap_ps = f->arrivals == GEN_EVERY     ? f->every_ps
@@ -100,6 +106,8 @@ static bool check_rates(const struct gen_place *p, const struct gen_flow *f)
     return f->batch <= 64 || gen_bad(p, "batch = %" PRIu64 ": at most 64", f->batch);
 }
 
+/* Atomics need addresses that are multiples of 8 (IBA: else a NAK, which is for tests, not for
+ * generated traffic). */
 static bool check_memory(const struct gen_place *p, const struct gen_flow *f)
 {
     const struct gen_memory *m = &f->memory;
@@ -130,6 +138,7 @@ static bool check_memory(const struct gen_place *p, const struct gen_flow *f)
     return true;
 }
 
+/* `to` is filled in here as its default depends on the number of hosts. */
 static bool check_flow(const struct gen_place *p, struct gen_flow *f, const struct gen_spec *spec)
 {
     const uint64_t guests = spec->adapters * spec->functions * spec->vms;
@@ -162,6 +171,7 @@ static bool check_flow(const struct gen_place *p, struct gen_flow *f, const stru
            check_memory(p, f);
 }
 
+/* The plans are made once for their limits, and again when the trace is written. */
 bool gen_check(const char *file, struct gen_spec *spec, struct hct_error *err)
 {
     for (uint32_t i = 0; i < spec->flows; i++) {

@@ -30,6 +30,8 @@ static uint64_t pairs_of_guest(const struct gen_plan *n)
     return (n->pairs + n->used - 1) / n->used;
 }
 
+/* Depths follow the window with room for as many again: a receive is posted anew only after the
+ * completion of an old one was seen, and a queue that is always full would measure the queue. */
 static void plan_queues(struct gen_plan *n)
 {
     const struct gen_flow *f = n->flow;
@@ -45,6 +47,8 @@ static void plan_queues(struct gen_plan *n)
     n->rx_depth = f->srq ? n->srq_depth : n->rq_depth;
 }
 
+/* Slots: the fixed layout gives each pair of a guest a place of its own. Receive buffers never
+ * overlap, so that what arrived can be compared after the run; UD adds the 40 bytes of the GRH. */
 static void plan_memory(struct gen_plan *n)
 {
     const struct gen_memory *m = &n->flow->memory;
@@ -64,6 +68,7 @@ static void plan_memory(struct gen_plan *n)
     n->recv_mr_bytes = n->recv_slot_bytes * n->rx_depth * queues;
 }
 
+/* A side receives when messages that consume a receive come to it. */
 static void plan_sides(struct gen_plan *n)
 {
     const struct gen_flow *f = n->flow;
@@ -103,6 +108,7 @@ static void plan_ids(struct gen_plans *all, struct gen_plan *n, uint64_t count[5
     count[4] += dma ? 0 : 2 * (uint64_t)n->pairs;
 }
 
+/* Limits of the format and of the simulated adapter, with the key that brings them down. */
 static bool check_plan(const struct gen_place *p, const struct gen_plan *n)
 {
     const struct gen_memory *m = &n->flow->memory;

@@ -8,6 +8,7 @@
 
 enum { ALL_RIGHTS = 15 };
 
+/* Notes hold no time and no host name: the same specification gives the same bytes. */
 static bool put_notes(const struct gen_plans *all, hct_writer *w)
 {
     char seed[32];
@@ -27,6 +28,7 @@ static bool put_notes(const struct gen_plans *all, hct_writer *w)
     return ok;
 }
 
+/* One PD per guest: a VM cannot use the keys of another behind the same function. */
 static bool put_hosts(const struct gen_plans *all, hct_writer *w)
 {
     const struct gen_spec *spec = all->spec;
@@ -80,6 +82,7 @@ static bool put_mr(const struct gen_plans *all, hct_writer *w, const struct gen_
     return hct_put_mr(w, &mr) == HCT_OK;
 }
 
+/* In the order of their ids: flow by flow, side by side, data regions before receive regions. */
 static bool put_mrs(const struct gen_plans *all, hct_writer *w)
 {
     uint64_t va = 1ull << 32;
@@ -182,6 +185,7 @@ static struct hct_qp make_qp(const struct gen_plans *all, const struct gen_plan 
     };
 }
 
+/* Pairs side by side: QP 2p of a flow is on side 0, its peer 2p + 1 on side 1, hence id ^ 1. */
 static bool put_qps(const struct gen_plans *all, hct_writer *w)
 {
     bool ok = true;
@@ -240,6 +244,7 @@ static enum hct_status put_streams(struct gen_stream *s, uint32_t n, hct_writer 
     return st;
 }
 
+/* HCT_NOMEM when a stream cannot be set up: the writer has not failed then and is to be aborted. */
 static enum hct_status put_ops(const struct gen_plans *all, hct_writer *w,
                                struct gen_result *result)
 {

@@ -27,6 +27,7 @@ static enum hct_status read_text(const char *path, char **text, size_t *bytes,
     return failed ? hct_fail(err, HCT_SYS, "cannot read %s: %s", path, strerror(no)) : HCT_OK;
 }
 
+/* CDF files named by the specification are looked for in its own folder. */
 enum hct_status gen_run(const char *spec_path, const char *path, const uint64_t *seed,
                         struct gen_result *result, struct hct_error *err)
 {

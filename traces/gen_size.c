@@ -19,7 +19,7 @@ enum { CDF_LINE_BYTES = 256 };
 static const struct gy_row one_size = {
     .key = "size", .kind = GY_BYTES, .lo = 0, .hi = HCT_MSG_BYTES_MAX};
 
-/* A size as its own row reads it. */
+/* A size as its own row reads it, also inside lists and as key of a choice. */
 static bool read_one(struct gy *y, yaml_node_t *v, uint32_t *out)
 {
     uint64_t value = 0;
@@ -30,6 +30,7 @@ static bool read_one(struct gy *y, yaml_node_t *v, uint32_t *out)
     return true;
 }
 
+/* [64, 4096]: each in turn. A single number is a list of one. */
 static bool read_cycle(struct gy *y, yaml_node_t *v, struct sizes *s)
 {
     const size_t n = gy_items(v);
@@ -58,6 +59,7 @@ static bool read_uniform(struct gy *y, yaml_node_t *v, struct sizes *s)
                    s->bytes[1]);
 }
 
+/* Running sums of the weights: a size is then found by binary search. */
 static bool read_choice(struct gy *y, yaml_node_t *v, struct sizes *s)
 {
     yaml_node_t *key = NULL;
@@ -82,6 +84,7 @@ static bool read_choice(struct gy *y, yaml_node_t *v, struct sizes *s)
     return n > 0 || gy_fail(y, v, "choice: write {bytes: weight, ...}");
 }
 
+/* log2 of the median is kept, as the generator works with powers of 2. */
 static bool read_lognormal(struct gy *y, yaml_node_t *v, struct sizes *s)
 {
     struct {
@@ -129,6 +132,7 @@ static bool cdf_fail(struct gy *y, const char *path, unsigned line, const char *
     return false;
 }
 
+/* Lines longer than the buffer are refused rather than read in two. */
 static bool cdf_points(struct gy *y, FILE *f, const char *path, struct sizes *s)
 {
     char line[CDF_LINE_BYTES];
@@ -192,6 +196,7 @@ static bool read_cdf(struct gy *y, yaml_node_t *v, const char *folder, struct si
     return ok;
 }
 
+/* The form is told by the node: scalar, list, or a mapping with one key. */
 bool gen_read_size(struct gy *y, yaml_node_t *v, const char *folder, struct sizes *out)
 {
     yaml_node_t *key = NULL;

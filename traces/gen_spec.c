@@ -17,6 +17,7 @@ struct reader {
     const char *folder;
 };
 
+/* {read: 60, write: 40}: weights need not add up to anything. */
 static bool read_mix(struct gy *y, yaml_node_t *v, void *into)
 {
     struct gen_flow *f = into;
@@ -38,6 +39,7 @@ static bool read_mix(struct gy *y, yaml_node_t *v, void *into)
     return v->type == YAML_MAPPING_NODE || gy_fail(y, v, "mix: write it as {write: 70, read: 30}");
 }
 
+/* One kind is a mix of one. */
 static bool read_op(struct gy *y, yaml_node_t *v, void *into)
 {
     struct gen_flow *f = into;
@@ -52,6 +54,7 @@ static bool read_op(struct gy *y, yaml_node_t *v, void *into)
     return true;
 }
 
+/* The rate is that of the whole flow, so it does not change with the number of QPs. */
 static bool read_arrivals(struct gy *y, yaml_node_t *v, void *into)
 {
     static const struct gy_row rows[] = {
@@ -86,6 +89,7 @@ static bool read_size(struct gy *y, yaml_node_t *v, void *into)
     return gen_read_size(y, v, r->folder, &((struct gen_flow *)into)->size);
 }
 
+/* Rows of `memory:`; stride and align are checked against each other in gen_check.c. */
 static bool read_memory(struct gy *y, yaml_node_t *v, void *into)
 {
 #define AT(field) offsetof(struct gen_memory, field)
@@ -171,6 +175,7 @@ static void flow_defaults(struct gen_flow *f, uint32_t number)
     (void)snprintf(f->name, sizeof f->name, "flow %u", number);
 }
 
+/* Each flow is read on top of its defaults, so a row that is absent leaves its default. */
 static bool read_flows(struct gy *y, yaml_node_t *v, void *into)
 {
     struct gen_spec *spec = into;
@@ -224,6 +229,7 @@ static bool read_spec(struct reader *r)
     return r->spec->flows || gy_fail(&r->y, NULL, "no flows: add a list \"flows:\"");
 }
 
+/* Errors go to `own` first: its status tells a bad specification (2) from a lack of memory (4). */
 enum hct_status gen_parse(const char *file, const char *text, size_t bytes, const char *folder,
                           struct gen_spec *out, struct hct_error *err)
 {

@@ -16,6 +16,8 @@ static uint32_t pick_kind(struct gen_stream *s)
     return k;
 }
 
+/* Only `kind` and `pick` are drawn from here, so that counting messages beforehand costs no size
+ * and no address, and can be repeated. */
 static struct gen_choice choose(struct gen_stream *s)
 {
     const struct gen_flow *f = s->n->flow;
@@ -46,6 +48,7 @@ static uint32_t rx_queue(const struct gen_plan *n, uint32_t pair)
 
 /* ---- start ---- */
 
+/* One PCG32 sequence per purpose and flow, all from one seed. */
 static void seed_sequences(struct gen_stream *s, uint32_t number)
 {
     const uint64_t seed = s->all->spec->seed;
@@ -55,6 +58,7 @@ static void seed_sequences(struct gen_stream *s, uint32_t number)
     }
 }
 
+/* One allocation; gen_plan.c has bounded its size (GEN_SLOTS_MAX). */
 static bool make_arrays(struct gen_stream *s)
 {
     const struct gen_plan *n = s->n;
@@ -150,6 +154,7 @@ void gen_stream_free(struct gen_stream *s)
 
 /* ---- addresses ---- */
 
+/* Offsets leave room for the whole operation: generated traffic never leaves its MR. */
 static uint64_t pick_offset(struct gen_stream *s, const struct gen_choice *c, uint64_t bytes)
 {
     const struct gen_plan *n = s->n;
@@ -176,6 +181,7 @@ static uint64_t pick_offset(struct gen_stream *s, const struct gen_choice *c, ui
     }
 }
 
+/* Zipf and random offsets draw the region; the other layouts keep a pair in one. */
 static uint32_t pick_mr(struct gen_stream *s, const struct gen_choice *c, uint32_t side)
 {
     const struct gen_plan *n = s->n;
@@ -254,6 +260,8 @@ enum hct_status gen_stream_prefill(struct gen_stream *s, hct_writer *w, uint64_t
     return st;
 }
 
+/* Reads and atomics carry no pattern: replay would write it to the target first, under the feet of
+ * the writes of the same trace. */
 static void set_data(struct gen_stream *s, const struct gen_choice *c, struct hct_op *op)
 {
     const struct gen_plan *n = s->n;
@@ -278,6 +286,7 @@ static void set_data(struct gen_stream *s, const struct gen_choice *c, struct hc
     }
 }
 
+/* MORE holds back the doorbell until the last op of a batch; the last op of all never waits. */
 static uint16_t flags_of(const struct gen_stream *s, const struct gen_choice *c, uint64_t posted,
                          uint32_t bytes)
 {
@@ -290,6 +299,7 @@ static uint16_t flags_of(const struct gen_stream *s, const struct gen_choice *c,
     return (uint16_t)flags;
 }
 
+/* A DMA stream has no QP; the function is that of its guest. */
 static void set_queue(const struct gen_stream *s, const struct gen_choice *c, struct hct_op *op)
 {
     const struct gen_plan *n = s->n;
@@ -304,6 +314,8 @@ static void set_queue(const struct gen_stream *s, const struct gen_choice *c, st
     }
 }
 
+/* lat: the answer waits for what the last op of the pair did. bw and dma: an op takes over the slot
+ * of the op `window` earlier on its queue. */
 static void set_deps(struct gen_stream *s, const struct gen_choice *c, uint64_t posted,
                      struct hct_op *op)
 {

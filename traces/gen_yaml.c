@@ -20,6 +20,7 @@ bool gy_fail(struct gy *y, const yaml_node_t *at, const char *format, ...)
     return false;
 }
 
+/* libyaml gives problems without a file name and lines from 0. */
 static bool parse(struct gy *y, yaml_parser_t *parser)
 {
     yaml_document_t second;
@@ -118,6 +119,7 @@ bool gy_pair(struct gy *y, const yaml_node_t *map, size_t i, yaml_node_t **key, 
 
 /* ---- scalars ---- */
 
+/* strtoull would take signs, spaces, hexadecimal and octal: all refused here. */
 bool gy_digits(const char *text, bool suffix, uint64_t *out)
 {
     uint64_t value = 0;
@@ -176,6 +178,7 @@ bool gy_q32(const char *text, uint64_t *out)
     return true;
 }
 
+/* Bounds stand in the message: the reader need not look them up. */
 static bool read_number(struct gy *y, yaml_node_t *v, const struct gy_row *row, uint64_t *out)
 {
     const char *text = gy_text(v);
@@ -220,6 +223,7 @@ static bool read_text(struct gy *y, yaml_node_t *v, const struct gy_row *row, ch
     return true;
 }
 
+/* Numbers are stored as u64 whatever the field means: one kind of store for all rows. */
 bool gy_value(struct gy *y, yaml_node_t *value, const struct gy_row *row, void *into)
 {
     uint64_t number = 0;
@@ -244,7 +248,8 @@ bool gy_value(struct gy *y, yaml_node_t *value, const struct gy_row *row, void *
 
 /* ---- mappings ---- */
 
-/* Edit distance of two keys, at most 64 bytes each. */
+/* Edit distance of two keys, at most 64 bytes each. Levenshtein: changes, additions and
+ * omissions count 1 each. */
 static size_t distance(const char *a, const char *b)
 {
     size_t row[65];

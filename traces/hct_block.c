@@ -32,6 +32,7 @@ uint32_t hct_header_pack(enum hct_content content, const struct hct_type *type, 
     return schema ? (uint32_t)bytes : 0;
 }
 
+/* The CRC comes before the version: of a damaged header nothing is believed. */
 enum hct_status hct_header_check(const uint8_t *from, size_t bytes, struct hct_head *head,
                                  uint32_t *schema_bytes, struct hct_error *err)
 {
@@ -74,6 +75,7 @@ void hct_block_pack(const struct hct_block *b, uint8_t to[HCT_BLOCK_HEAD])
     hct_set(to + 40, hct_crc(to, 40), 4);
 }
 
+/* All bounds are checked before a length is used for reading or allocating. */
 bool hct_block_unpack(const uint8_t from[HCT_BLOCK_HEAD], struct hct_block *b)
 {
     if (hct_get(from, 4) != HCT_BLOCK_MAGIC || hct_get(from + 40, 4) != hct_crc(from, 40)) {
@@ -124,6 +126,7 @@ bool hct_trailer_unpack(const uint8_t from[HCT_TRAILER], struct hct_trailer *t)
     return t->copy_off < t->index_off && t->blocks <= HCT_BLOCKS_MAX;
 }
 
+/* The stream state is reused: setting one up costs more than inflating a small block. */
 bool hct_inflate(z_stream *z, const uint8_t *stored, uint32_t stored_bytes, uint8_t *raw,
                  uint32_t raw_bytes)
 {

@@ -74,6 +74,7 @@ static bool mr_bad(const struct hct_resources *res, uint32_t mr)
     return mr >= res->mrs || res->mr[mr].id == HCT_NONE;
 }
 
+/* Unknown numbers and bits are errors: a newer trace says something that must not be ignored. */
 static enum hct_status check_fields(struct check *c)
 {
     const struct hct_op *op = c->op;
@@ -102,6 +103,8 @@ static enum hct_status check_fields(struct check *c)
     return HCT_OK;
 }
 
+/* Dependencies point backwards only, so a trace can be replayed as it streams and has no cycles. An
+ * id below this one exists, as ids are dense; the reader knows which of them were lost. */
 static enum hct_status check_deps(struct check *c)
 {
     const struct hct_op *op = c->op;
@@ -128,6 +131,8 @@ static enum hct_status check_deps(struct check *c)
     return HCT_OK;
 }
 
+/* A piece of 0 bytes may name no MR, as verbs do not look at its key. Sums cannot overflow: 16
+ * pieces of 32-bit lengths. */
 static enum hct_status check_list(struct check *c)
 {
     const struct hct_op *op = c->op;
@@ -162,6 +167,7 @@ static enum hct_status check_list(struct check *c)
     return HCT_OK;
 }
 
+/* Each field is checked only after those that decide whether it is needed. */
 static enum hct_status check_objects(struct check *c)
 {
     const struct hct_op *op = c->op;
@@ -216,6 +222,8 @@ static enum hct_status check_queue(struct check *c)
     return HCT_OK;
 }
 
+/* Rights as verbs demand them: an MR that the adapter writes into needs local_write; the remote MR
+ * the right of the operation. PDs must agree on both ends. */
 static void warn_access(struct check *c)
 {
     const struct hct_op *op = c->op;
@@ -249,6 +257,8 @@ static void warn_access(struct check *c)
     c->warn |= peer != HCT_NONE && res->qp[peer].pd != mr->pd ? HCT_WARN_DOMAIN : 0;
 }
 
+/* IBA table of operations per transport: READ, atomics, invalidate and fast register on RC only,
+ * WRITE on RC and UC, SEND on all. UD messages have one packet. */
 static void warn_limits(struct check *c)
 {
     const struct hct_op *op = c->op;
@@ -271,6 +281,8 @@ static void warn_limits(struct check *c)
     c->warn |= room && (!ud || is_recv || bytes <= qp->mtu_bytes) ? 0 : HCT_WARN_SIZE;
 }
 
+/* First the fields alone, then the objects they name, then the rules between objects: each step
+ * relies on the one before. */
 enum hct_status hct_check_op_absent(const struct hct_resources *res, const struct hct_op *op,
                                     uint64_t next_id, uint32_t *warn, bool *absent,
                                     struct hct_error *err)

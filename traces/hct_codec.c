@@ -49,6 +49,7 @@ static size_t encode_numbers(const struct hct_type *t, const uint8_t *obj, uint8
     return n;
 }
 
+/* The stride is written, so a reader of another version can step over elements it knows in part. */
 static size_t encode_list(const struct hct_field *f, const uint8_t *obj, uint8_t *to)
 {
     const struct hct_type *e = hct_builtin_type(f->element);
@@ -69,6 +70,7 @@ static size_t encode_list(const struct hct_field *f, const uint8_t *obj, uint8_t
     return 4 + count * stride;
 }
 
+/* Longer than a note can be is longer than any field may be. */
 static size_t encode_blob(uint8_t *to, const void *from, size_t len)
 {
     if (len > HCT_NOTE_BYTES) {
@@ -140,6 +142,8 @@ bool hct_walk(const struct hct_field *f, const uint8_t *body, size_t bytes, size
     return true;
 }
 
+/* More elements than the array holds is malformed, whatever the version: limits are part of the
+ * format. Bytes behind the known fields of an element are skipped. */
 static bool decode_list(const struct hct_schema *s, const struct hct_field *f,
                         const struct hct_value *v, uint8_t *obj)
 {
@@ -184,6 +188,8 @@ static bool store(const struct hct_schema *s, const struct hct_field *f, const s
     }
 }
 
+/* Numbers, which are nearly all fields, go without the general walk. A body may end between fields
+ * (older version) but not before the fields that its own schema and this version share. */
 bool hct_decode(const struct hct_schema *s, const struct hct_type *t, const uint8_t *body,
                 size_t bytes, void *obj, const char **why)
 {

@@ -69,6 +69,7 @@ static enum hct_status make_header(hct_writer *w, const struct hct_create *opt)
     return st;
 }
 
+/* Buffers are taken once; nothing is allocated per record. */
 static enum hct_status start(hct_writer *w, const char *path, const struct hct_create *opt)
 {
     const int level = opt->level ? opt->level : LEVEL_DEFAULT;

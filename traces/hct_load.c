@@ -20,6 +20,7 @@ static void make_plain(char *name)
     }
 }
 
+/* Values are copied: the block they came from is overwritten by the next. */
 static enum hct_status load_note(hct_reader *r, const struct hct_note *note)
 {
     if (r->notes == HCT_NOTES_MAX) {
@@ -44,6 +45,7 @@ static enum hct_status load_note(hct_reader *r, const struct hct_note *note)
     return HCT_OK;
 }
 
+/* Behind a gap ids may jump; the units in between have empty names. */
 static enum hct_status load_unit(hct_reader *r, const struct hct_unit *unit)
 {
     if (unit->id >= HCT_UNITS_MAX || unit->id < r->units ||
@@ -66,6 +68,7 @@ static enum hct_status load_unit(hct_reader *r, const struct hct_unit *unit)
     return HCT_OK;
 }
 
+/* Behind a gap ids may jump; the resources in between are lost. */
 static enum hct_status load_resource(hct_reader *r, const void *obj)
 {
     struct hct_error why = {0};
@@ -190,6 +193,7 @@ static enum hct_status load_front(hct_reader *r)
     return st == HCT_OK ? st : hct_reader_fail(r, st, "%s: %s", r->name, why.text);
 }
 
+/* A failure of the container has closed the stream already. */
 enum hct_status hct_open_stream(FILE *f, const char *name, hct_reader **out, struct hct_error *err)
 {
     enum hct_status st = hct_open_container(f, name, out, err);

@@ -39,6 +39,8 @@ static size_t append(char *buf, size_t size, size_t at, const char *text, size_t
     return at;
 }
 
+/* The schema text is the table: the same words stand in the header of each file, so `show` names
+ * the numbers of newer versions, too. */
 const char *hct_name(const char *schema_text, uint64_t value, char *buf, size_t size)
 {
     const bool bits = strncmp(schema_text, "bits", 4) == 0;
@@ -102,6 +104,7 @@ uint64_t hct_op_bytes(const struct hct_op *op)
     return sum;
 }
 
+/* A field that a kind does not have is neither recorded nor assumed. */
 uint32_t hct_op_fields(const struct hct_op *op)
 {
     const uint32_t always = HCT_REC_TIME | HCT_REC_KIND | HCT_REC_QP | HCT_REC_EXPECT;
@@ -123,6 +126,7 @@ uint32_t hct_op_fields(const struct hct_op *op)
     }
 }
 
+/* splitmix64 by S. Vigna (public domain), made to start at any output: the state only counts. */
 static uint64_t splitmix(uint64_t seed, uint64_t n)
 {
     uint64_t z = seed + (n + 1) * 0x9e3779b97f4a7c15ull;
@@ -131,6 +135,7 @@ static uint64_t splitmix(uint64_t seed, uint64_t n)
     return z ^ z >> 31;
 }
 
+/* The first word may begin in its middle, the last may end there. */
 void hct_pattern(uint64_t seed, uint64_t off_bytes, void *to, size_t len_bytes)
 {
     uint8_t *p = to;

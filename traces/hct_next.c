@@ -6,7 +6,8 @@
 #include "traces/hct_read.h"
 #include "traces/hct_store.h"
 
-/* Remembers that ops first..last never came. */
+/* Remembers that ops first..last never came. Runs, not single ids: their number is bounded by
+ * the gaps of the file. */
 static enum hct_status lose_ops(hct_reader *r, uint64_t first, uint64_t last)
 {
     if (r->losts && r->lost[r->losts - 1].last + 1 == first) {
@@ -59,6 +60,8 @@ static enum hct_status next_known(hct_reader *r)
     }
 }
 
+/* A record whose CRC was right but whose fields are not was written wrongly: no damage, an error.
+ */
 static enum hct_status decode(hct_reader *r, const struct hct_type *t, void *obj)
 {
     const char *why = "";
@@ -167,6 +170,7 @@ static enum hct_status take_op(hct_reader *r, struct hct_op *op)
     return HCT_OK;
 }
 
+/* Skipped pieces are checked as well: a trace is valid or not, whoever reads it. */
 static enum hct_status skip_payload(hct_reader *r)
 {
     struct hct_payload p;
@@ -210,6 +214,7 @@ enum hct_status hct_next_op(hct_reader *r, struct hct_op *op)
     }
 }
 
+/* The schema of the file gives the fields; load_event_types has bounded their number. */
 enum hct_status hct_next_event(hct_reader *r, struct hct_event *ev)
 {
     if (r->head.content != HCT_EVENTS) {
@@ -250,6 +255,7 @@ enum hct_status hct_next_event(hct_reader *r, struct hct_event *ev)
     return HCT_OK;
 }
 
+/* Damage does not end the reading, so that the message covers the whole file. */
 enum hct_status hct_validate(const char *path, struct hct_error *err)
 {
     struct hct_error first = {0};

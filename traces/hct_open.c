@@ -40,6 +40,7 @@ static bool read_part(hct_reader *r, uint64_t off, void *to, size_t len)
     return fseeko(r->f, (off_t)off, SEEK_SET) == 0 && fread(to, 1, len, r->f) == len;
 }
 
+/* Everything that follows from the trailer stays unknown when it is not whole. */
 static void read_trailer(hct_reader *r)
 {
     uint8_t bytes[HCT_TRAILER];
@@ -104,6 +105,7 @@ static enum hct_status read_header(hct_reader *r, struct hct_error *err)
     return hct_schema_parse(r->name, r->raw + HCT_FILE_HEAD_BYTES, schema, &r->schema, err);
 }
 
+/* A pipe has no end to begin with. */
 static enum hct_status open_parts(hct_reader *r, struct hct_error *err)
 {
     struct stat info;
@@ -184,6 +186,7 @@ const char *hct_note(const hct_reader *r, const char *key)
     return NULL;
 }
 
+/* SAY stops at the end of the buffer; snprintf ends the text. */
 const char *hct_loss_text(const hct_reader *r, char *buf, size_t size)
 {
     const struct hct_loss *l = &r->loss;

@@ -41,6 +41,7 @@ static bool may(hct_writer *w, enum hct_content content, enum hct_phase phase, c
     return true;
 }
 
+/* Limits are those of the reader, so that nothing is written that it would refuse. */
 enum hct_status hct_put_note(hct_writer *w, const char *key, const char *value)
 {
     struct hct_note note = {.value = (const uint8_t *)value, .value_bytes = 0};
@@ -64,6 +65,7 @@ enum hct_status hct_put_note(hct_writer *w, const char *key, const char *value)
     return put(w, HCT_ID_note, &note);
 }
 
+/* Kept in arrays as well: ops are checked against them before they are written. */
 static enum hct_status put_resource(hct_writer *w, uint16_t id, const void *obj)
 {
     struct hct_error why = {0};
@@ -117,6 +119,7 @@ enum hct_status hct_put_ah(hct_writer *w, const struct hct_ah *x)
     return put_resource(w, HCT_ID_ah, x);
 }
 
+/* The resources are complete when the first op comes: peers and CQs that follow are there now. */
 enum hct_status hct_put_op(hct_writer *w, const struct hct_op *op)
 {
     struct hct_error why = {0};
@@ -146,6 +149,7 @@ enum hct_status hct_put_op(hct_writer *w, const struct hct_op *op)
     return put(w, HCT_ID_op, op);
 }
 
+/* Cut into chunks, so that neither side ever holds a whole message. */
 enum hct_status hct_put_payload(hct_writer *w, uint64_t off_bytes, const void *bytes,
                                 uint64_t len_bytes)
 {
@@ -193,6 +197,7 @@ enum hct_status hct_put_unit(hct_writer *w, const char *name)
     return put(w, HCT_ID_unit, &unit);
 }
 
+/* Encoded by the schema as it stands in the header, not by the caller's tables. */
 enum hct_status hct_put_event(hct_writer *w, const struct hct_event *ev)
 {
     if (!may(w, HCT_EVENTS, HCT_PHASE_OPS, "event")) {

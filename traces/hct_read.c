@@ -37,7 +37,8 @@ enum hct_status hct_reader_room(hct_reader *r, size_t raw_bytes, size_t stored_b
                : hct_reader_fail(r, HCT_NOMEM, "%s: no memory for a block", r->name);
 }
 
-/* Reads exactly `len` bytes at `off`; HCT_DAMAGED when the file is shorter. */
+/* Reads exactly `len` bytes at `off`; HCT_DAMAGED when the file is shorter. The size of the file
+ * is known, so being short is damage and a failed read is the machine. */
 static enum hct_status read_at(hct_reader *r, uint64_t off, void *to, size_t len)
 {
     if (off > r->head.file_bytes || len > r->head.file_bytes - off) {
@@ -81,6 +82,7 @@ static enum hct_status read_block(hct_reader *r, uint64_t off, struct hct_block 
 
 /* ---- index: only needed behind damage and for seeking ---- */
 
+/* The index may itself be damaged or forged; then reading goes on without one. */
 static enum hct_status load_index(hct_reader *r)
 {
     uint64_t off = r->index_off;
@@ -182,7 +184,7 @@ static enum hct_status find_behind(hct_reader *r, uint64_t off, uint64_t *found)
 
 /* ---- blocks ---- */
 
-/* Is the raw block exactly `records` records? */
+/* Is the raw block exactly `records` records? Later steps rely on it and do not look again. */
 static bool records_whole(const uint8_t *raw, uint32_t bytes, uint32_t records)
 {
     uint32_t at = 0;
@@ -198,6 +200,7 @@ static bool records_whole(const uint8_t *raw, uint32_t bytes, uint32_t records)
     return at == bytes && n == records;
 }
 
+/* Damaged blocks in a row are one gap. */
 static void note_gap(hct_reader *r, uint64_t at)
 {
     if (!r->in_gap) {
@@ -270,6 +273,7 @@ static enum hct_status skip_damage(hct_reader *r, const struct hct_block *b)
     return HCT_OK;
 }
 
+/* Every turn moves next_off on, so hostile files end, too. */
 static enum hct_status next_block(hct_reader *r)
 {
     struct hct_block b;

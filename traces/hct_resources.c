@@ -27,6 +27,7 @@ struct range {
     uint64_t value, lo, hi;
 };
 
+/* The first row that fails makes the message. */
 static enum hct_status in_ranges(const char *kind, uint32_t id, const struct range *row, size_t n,
                                  struct hct_error *err)
 {
@@ -69,6 +70,7 @@ static enum hct_status check_pd(const struct hct_resources *res, const struct hc
     return HCT_OK;
 }
 
+/* An MR must not wrap around the address space: offsets are added to va without a check. */
 static enum hct_status check_mr(const struct hct_resources *res, const struct hct_mr *x,
                                 struct hct_error *err)
 {
@@ -126,6 +128,8 @@ static enum hct_status check_ah(const struct hct_resources *res, const struct hc
     return RANGES(ah, x, row);
 }
 
+/* Peers must agree, as they would have exchanged these values before they connected. A peer of its
+ * own (loopback) is allowed. */
 static enum hct_status check_qp_links(const struct hct_resources *res, const struct hct_qp *x,
                                       struct hct_error *err)
 {
@@ -249,6 +253,7 @@ static enum hct_status check_qps(struct hct_resources *res, bool holes, struct h
     return HCT_OK;
 }
 
+/* In the order of dependence: what names a lost object is lost before something names it. */
 enum hct_status hct_check_resources(struct hct_resources *res, bool holes, struct hct_error *err)
 {
     uint32_t lost = 0;

@@ -96,6 +96,7 @@ static void put(struct cursor *c, uint64_t value, uint32_t width_bytes)
     c->at += width_bytes;
 }
 
+/* Lengths that do not fit their prefix make the whole schema not fit. */
 static void put_text(struct cursor *c, const char *text, uint32_t width_bytes)
 {
     const size_t len = strlen(text);
@@ -173,6 +174,7 @@ static const char *take_text(struct parse *p, uint32_t width_bytes)
     return text;
 }
 
+/* Rising ids make types unique and their lookup a binary search. */
 static void parse_type(struct parse *p, struct hct_type *t, uint32_t id_min)
 {
     t->id = (uint16_t)take(p, 2);
@@ -212,6 +214,7 @@ static bool same_record(const struct hct_type *t, const struct hct_type *b, uint
     return strcmp(t->name, b->name) == 0;
 }
 
+/* The promise of compatibility, checked: what both know must be laid out alike. */
 static enum hct_status compare(const char *file, struct hct_schema *s, struct hct_error *err)
 {
     for (uint32_t i = 0; i < s->types; i++) {

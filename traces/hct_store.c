@@ -18,6 +18,7 @@ struct kind {
         &res->field, &res->field##s, sizeof(struct hct_##field), limit, #field \
     }
 
+/* ids HCT_ID_host..HCT_ID_ah are one row of numbers (record.def). */
 static struct kind kind_of(struct hct_resources *res, uint16_t id)
 {
     switch (id) {
@@ -68,6 +69,7 @@ static void *grown(void *array, uint32_t have, uint32_t want, size_t bytes)
     return realloc(array, next * bytes);
 }
 
+/* An id behind a hole costs memory for the hole; HCT_OBJECTS_MAX bounds it. */
 enum hct_status hct_store(struct hct_resources *res, uint16_t id, const void *obj, bool holes,
                           struct hct_error *err)
 {

@@ -58,6 +58,8 @@ static enum hct_status write_block(hct_writer *w, struct hct_block *b, const uin
     return st == HCT_OK ? hct_write_bytes(w, w->stored, b->stored_bytes) : st;
 }
 
+/* The entry of the index is made before the block is written: its offset is where the file ends
+ * now. */
 static enum hct_status flush_block(hct_writer *w)
 {
     if (w->block_records == 0) {
@@ -87,6 +89,8 @@ static enum hct_status flush_block(hct_writer *w)
     return st;
 }
 
+/* No record crosses a block: each block can be read without its neighbours. A record longer than a
+ * small block size makes a block of its own. */
 enum hct_status hct_put_record(hct_writer *w, uint16_t type, const void *body, size_t bytes)
 {
     if (w->failed) {
@@ -136,6 +140,7 @@ static enum hct_status write_index(hct_writer *w)
     return st;
 }
 
+/* Header copy, index, trailer: what a reader needs when the front is damaged, or to seek. */
 static enum hct_status write_end(hct_writer *w)
 {
     struct hct_trailer t = {.records = w->seq};
@@ -188,6 +193,7 @@ void hct_abort(hct_writer *w)
     free_writer(w);
 }
 
+/* fclose before rename: a full disk may show only when the last bytes leave the buffer. */
 enum hct_status hct_finish(hct_writer *w, struct hct_error *err)
 {
     enum hct_status st = w->failed ? w->err.status : HCT_OK;

@@ -53,7 +53,6 @@ static bool begin_pass(struct import *im, enum import_pass pass)
     im->now_ns = 0;
     memset(im->tunnel, 0, sizeof im->tunnel);
     memset(im->wire, 0, sizeof im->wire);
-    memset(im->mirror, 0, MIRROR_SETS * sizeof *im->mirror);
     im->msgs = im->helds = 0;
     im->msg_free = im->held_free = im->order_first = im->order_last = HCT_NONE;
     for (uint32_t i = 0; i < im->halves; i++) {
@@ -61,13 +60,14 @@ static bool begin_pass(struct import *im, enum import_pass pass)
         h->current = i;
         if (im->lane != NULL) {
             const struct half *back = h->peer == HCT_NONE ? NULL : &im->half[h->peer];
-            im->lane[i] = (struct lane){.held_first = HCT_NONE,
-                                        .open = HCT_NONE,
-                                        .wait_first = HCT_NONE,
-                                        .wait_last = HCT_NONE,
-                                        .orphan = HCT_NONE,
-                                        .answers = back != NULL && h->service == PKT_RC &&
-                                                   !back->virtual && back->responses > 0};
+            im->lane[i] =
+                (struct lane){.held_first = HCT_NONE,
+                              .open = HCT_NONE,
+                              .wait_first = HCT_NONE,
+                              .wait_last = HCT_NONE,
+                              .orphan = HCT_NONE,
+                              .answers = back != NULL && h->service == PKT_RC && !h->virtual &&
+                                         !back->virtual && back->responses > 0};
         }
     }
     for (uint32_t i = 0; im->qp != NULL && i < im->qps; i++) {

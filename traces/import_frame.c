@@ -88,16 +88,19 @@ static uint64_t identity(const struct frame *f, const struct shell *s, uint32_t 
 static bool is_mirrored(struct import *im, const struct frame *f, uint64_t id)
 {
     struct mirror_entry *e = &im->mirror[id % MIRROR_SETS];
-    const bool counts = f->hdr.wire == PKT_ROCE2_V4 && f->hdr.ip_id != 0;
+    /* A datagram is never sent again: its PSN counts like an identification. */
+    const bool counts =
+        (f->hdr.wire == PKT_ROCE2_V4 && f->hdr.ip_id != 0) || f->hdr.opcode >> 5 == PKT_UD;
     const uint64_t window_ns =
         im->opt.mirror_window_ns != 0 ? im->opt.mirror_window_ns : MIRROR_WINDOW_NS;
     const uint64_t most_ns = counts ? window_ns : window_ns / NO_ID_SHARE;
     const uint64_t most_frames = counts ? MIRROR_FRAMES_ID : MIRROR_FRAMES_NO_ID;
-    if (e->hash == id && e->number != 0 && f->number - e->number <= most_frames &&
+    const uint64_t pass = (uint64_t)im->pass + 1; /* entries of earlier passes do not count */
+    if (e->hash == id && e->pass == pass && f->number - e->number <= most_frames &&
         f->time_ns - e->time_ns <= most_ns) {
         return true;
     }
-    *e = (struct mirror_entry){id, f->time_ns, f->number};
+    *e = (struct mirror_entry){id, f->time_ns, f->number, pass};
     return false;
 }
 

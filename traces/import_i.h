@@ -22,7 +22,7 @@ enum {
     ARRIVALS_KEPT = 64,       /* last arrivals of a QP that an operation may depend on         */
     READ_HOLES = 4,           /* runs of missing READ responses that may be filled later       */
     MTU_COUNT = 5,            /* 256 << 0..4 */
-    GAP_WAIT_NS = 1000000000, /* a missing PSN that has not come after that long is lost       */
+    GAP_WAIT_NS = 1000000000, /* a missing packet that has not come after that long is lost    */
     UNANSWERED_PER_HALF_MAX = 8192 /* messages without acknowledgement that are waited for        */
 };
 
@@ -152,6 +152,7 @@ struct msg {
     uint64_t arrival;        /* its number among those that reach the target; UINT64_MAX: none */
     uint64_t len, va, swap_add, compare, orig;
     uint64_t spooled;        /* bytes in the spool                                        */
+    uint64_t overdue_ns;     /* READ, atomic: when its answer is taken for lost; 0: not yet */
     uint32_t half;           /* HCT_NONE: UD                                              */
     uint32_t poster, target; /* QPs */
     uint32_t psn, span;      /* first PSN, how many; span 0: not known yet                */
@@ -187,8 +188,9 @@ struct lane {
     uint32_t wait_first, wait_last, wait_n; /* messages not acknowledged, oldest first */
     uint32_t orphan;                        /* READ rebuilt from responses alone */
     uint64_t repeated;                      /* retransmissions, for the report */
-    uint8_t skip_reason;               /* what packets up to the next first one are counted as */
-    bool started, skip, dead, answers; /* answers: responses to it are in the capture */
+    uint8_t skip_reason;                 /* what packets up to the next first one are counted as */
+    bool answers;                        /* responses to it are in the capture */
+    bool started, skip, dead, confirmed; /* confirmed: a message was acknowledged */
 };
 
 /* ---- queue pairs ---- */
@@ -259,7 +261,7 @@ struct import {
     struct capture *in;
     uint8_t *scratch;
     struct mirror_entry {
-        uint64_t hash, time_ns, number;
+        uint64_t hash, time_ns, number, pass;
     } * mirror;
     uint64_t now_ns, first_ns, expect_frames;
     uint64_t tunnel[TUNNEL_KINDS][2]; /* stripped, refused */

@@ -216,7 +216,7 @@ void msg_acknowledged(struct import *im, uint32_t index)
     struct lane *lane = &im->lane[m->half];
     hca_assert(lane->wait_first == index);
     m->complete = true; /* a READ with missing responses has had them all, too */
-    m->acked = true;
+    m->acked = lane->confirmed = true;
     rule_completed(im, m);
     unwait(im, lane);
     unwait_dropped(im, lane);

@@ -31,30 +31,53 @@ bool pair_open(struct import *im)
     return im->pair_table != NULL || import_no_memory(im);
 }
 
+/* `port`: the UDP source port, or 0 for the entry that does not ask for it. */
 static struct pair_entry *set_of(struct import *im, uint32_t src, uint32_t dst, uint32_t psn,
-                                 uint64_t *key)
+                                 uint16_t port, uint64_t *key)
 {
-    *key = ((uint64_t)src << 40 | (uint64_t)dst << 24 | psn) + 1;
-    return &im->pair_table[(hash_mix(*key, 0) % PAIR_SETS) * PAIR_WAYS];
+    *key = hash_mix((uint64_t)src << 40 | (uint64_t)dst << 24 | psn, port) | 1;
+    return &im->pair_table[(*key >> 20) % PAIR_SETS * PAIR_WAYS];
 }
 
-void pair_request(struct import *im, uint32_t half, uint32_t psn)
+static void remember(struct import *im, uint32_t half, uint32_t psn, uint16_t port)
 {
     const struct half *h = &im->half[half];
     uint64_t key;
-    struct pair_entry *set = set_of(im, h->src, h->dst, psn, &key);
+    struct pair_entry *set = set_of(im, h->src, h->dst, psn, port, &key);
     struct pair_entry *old = &set[0];
+    uint32_t turn = 0;
     for (int i = 0; i < PAIR_WAYS; i++) {
         if (set[i].key == key && set[i].half == half) {
             return;
         }
         old = set[i].turn < old->turn ? &set[i] : old;
-    }
-    uint32_t turn = 0;
-    for (int i = 0; i < PAIR_WAYS; i++) {
         turn = set[i].turn > turn ? set[i].turn : turn;
     }
     *old = (struct pair_entry){key, half, turn + 1};
+}
+
+void pair_request(struct import *im, uint32_t half, uint32_t psn)
+{
+    const uint16_t port = im->half[half].udp_sport;
+    remember(im, half, psn, 0);
+    if (port != 0) { /* tells QPs apart whose PSNs run side by side */
+        remember(im, half, psn, port);
+    }
+}
+
+/* Halves that sent this PSN lately, the opposite way of h. */
+static uint32_t who_asked(struct import *im, const struct half *h, uint32_t psn, uint16_t port,
+                          uint32_t found[PAIR_WAYS])
+{
+    uint64_t key;
+    uint32_t n = 0;
+    const struct pair_entry *set = set_of(im, h->dst, h->src, psn, port, &key);
+    for (int i = 0; i < PAIR_WAYS; i++) {
+        if (set[i].key == key && im->half[set[i].half].service == h->service) {
+            found[n++] = set[i].half;
+        }
+    }
+    return n;
 }
 
 static struct candidate *candidate_of(struct half *h, uint32_t half)
@@ -74,22 +97,22 @@ static struct candidate *candidate_of(struct half *h, uint32_t half)
 void pair_response(struct import *im, uint32_t half, uint32_t psn)
 {
     struct half *h = &im->half[half];
-    uint64_t key;
-    const struct pair_entry *set = set_of(im, h->dst, h->src, psn, &key);
     uint32_t found[PAIR_WAYS];
-    uint32_t n = 0;
-    for (int i = 0; i < PAIR_WAYS; i++) {
-        if (set[i].key == key && im->half[set[i].half].service == h->service) {
-            found[n++] = set[i].half;
+    uint32_t n = who_asked(im, h, psn, 0, found);
+    const bool unique = n == 1;
+    if (unique) {
+        im->half[found[0]].suitor = half;
+    } else if (h->udp_sport != 0) {
+        uint32_t same_port[PAIR_WAYS];
+        if (who_asked(im, h, psn, h->udp_sport, same_port) == 1) {
+            found[0] = same_port[0];
+            n = 1;
         }
     }
     for (uint32_t i = 0; i < n && i < PAIR_CANDIDATES; i++) {
         struct candidate *c = candidate_of(h, found[i]);
-        c->unique += n == 1;
-        c->shared += n > 1;
-    }
-    if (n == 1) {
-        im->half[found[0]].suitor = half;
+        c->unique += unique;
+        c->shared += !unique;
     }
 }
 

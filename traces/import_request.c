@@ -21,13 +21,17 @@ static void skip_rest(struct lane *lane, enum import_count reason)
     lane->skip_reason = (uint8_t)reason;
 }
 
-/* The open message will not get its last packet. A WRITE is known by its RETH, a SEND is not. */
-static void close_cut(struct import *im, struct lane *lane, enum import_count reason)
+/* The open message will not get its last packet, for the next one of the half has this PSN. A WRITE
+ * is known by its RETH, a SEND is not. */
+static void close_cut(struct import *im, struct lane *lane, uint32_t psn, enum import_count reason)
 {
     const uint32_t index = lane->open;
     struct msg *m = &im->msg[index];
     lane->open = HCT_NONE;
-    if (m->kind == HCT_WRITE && im->half[m->half].service == PKT_RC) {
+    if (m->next_psn == psn) { /* nothing is missing: the sender itself broke it off */
+        m->span = 1;
+        msg_drop(im, index, IMPORT_COUNT_bad_payload);
+    } else if (m->kind == HCT_WRITE && im->half[m->half].service == PKT_RC) {
         m->kind_assumed = true; /* an immediate would have been in the last packet */
         im->sum.messages_cut++;
         msg_complete(im, index);
@@ -153,7 +157,7 @@ static void transfer(struct import *im, uint32_t half, const struct frame *f, st
         }
     } else if (lane->open != HCT_NONE &&
                (im->msg[lane->open].kind == HCT_WRITE) != (f->op->kind == PKT_WRITE)) {
-        close_cut(im, lane, IMPORT_COUNT_cut_middle);
+        close_cut(im, lane, f->hdr.psn, IMPORT_COUNT_cut_middle);
     }
     if (lane->open == HCT_NONE) {
         count(im, lane->skip ? lane->skip_reason : IMPORT_COUNT_cut_start, 1);
@@ -177,16 +181,14 @@ static void deliver(struct import *im, uint32_t half, const struct frame *f, str
 {
     struct lane *lane = &im->lane[half];
     const bool first = f->op->position == PKT_FIRST || f->op->position == PKT_ONLY;
+    if (first && lane->open != HCT_NONE) {
+        close_cut(im, lane, f->hdr.psn, IMPORT_COUNT_cut_middle);
+    }
+    lane->skip = lane->skip && !first;
     lane->next_psn = psn_add(f->hdr.psn, 1);
     if (lane->dead) {
         count(im, IMPORT_COUNT_refused, 1);
         return;
-    }
-    if (first) {
-        lane->skip = false;
-        if (lane->open != HCT_NONE) {
-            close_cut(im, lane, IMPORT_COUNT_cut_middle);
-        }
     }
     if (f->op->kind == PKT_SEND || f->op->kind == PKT_WRITE) {
         transfer(im, half, f, held);
@@ -217,7 +219,7 @@ static void gap(struct import *im, uint32_t half, uint32_t psns)
     if (m->kind == HCT_WRITE) {
         const uint32_t at = (m->next_psn - m->psn) & 0xFFFFFF;
         if (at + psns >= m->span) { /* its last packet is among the missing */
-            close_cut(im, lane, IMPORT_COUNT_cut_middle);
+            close_cut(im, lane, lane->next_psn, IMPORT_COUNT_cut_middle);
         }
         return;
     }
@@ -323,12 +325,39 @@ void request_received(struct import *im, uint32_t half, uint32_t psn)
     }
 }
 
+/* The first packets of a half may be lost before the tap: then what was taken for the beginning is
+ * refused by the responder, and comes again behind the true beginning. */
+static bool begins_earlier(const struct import *im, uint32_t half, const struct frame *f)
+{
+    const struct lane *lane = &im->lane[half];
+    const int32_t d = psn_diff(f->hdr.psn, lane->first_psn);
+    const bool first = f->op->position == PKT_FIRST || f->op->position == PKT_ONLY;
+    return d < 0 && d >= -IMPORT_HELD_PER_HALF_MAX && first && lane->answers && !lane->confirmed;
+}
+
+static void begin_again(struct import *im, struct lane *lane, uint32_t psn)
+{
+    for (uint32_t m = lane->wait_first, next; m != HCT_NONE; m = next) {
+        next = im->msg[m].wait_next;
+        if (!im->msg[m].dropped) {
+            lane->repeated += im->msg[m].used;
+            msg_drop(im, m, IMPORT_COUNT_retransmitted);
+            im->sum.messages_left_out--;
+        }
+    }
+    lane->open = HCT_NONE;
+    lane->skip = false;
+    lane->next_psn = lane->first_psn = psn;
+}
+
 void request_frame(struct import *im, uint32_t half, const struct frame *f)
 {
     struct lane *lane = &im->lane[half];
     if (!lane->started) {
         lane->started = true;
         lane->next_psn = lane->first_psn = f->hdr.psn;
+    } else if (begins_earlier(im, half, f)) {
+        begin_again(im, lane, f->hdr.psn);
     }
     const int32_t d = psn_diff(f->hdr.psn, lane->next_psn);
     const int32_t back = PSN_JUMP + (int32_t)im->half[half].read_psns;
@@ -359,7 +388,8 @@ void request_finish(struct import *im, uint32_t half)
         release_gap(im, half);
     }
     if (lane->open != HCT_NONE && im->status == HCT_OK) {
-        close_cut(im, lane, IMPORT_COUNT_cut_end);
+        const uint32_t missing = psn_add(im->msg[lane->open].next_psn, 1);
+        close_cut(im, lane, missing, IMPORT_COUNT_cut_end);
     }
 }
 

@@ -5,6 +5,26 @@
 /* AETH syndrome (IBA vol. 1, 9.7.5.2.1). */
 enum { SYNDROME_KIND = 0x60, IS_ACK = 0x00, IS_RNR = 0x20, IS_NAK = 0x60, NAK_SEQUENCE = 0x60 };
 
+static bool has_answer(const struct msg *m)
+{
+    switch (m->kind) {
+    case HCT_READ: return m->got == m->span && m->holes == 0;
+    case HCT_CAS:
+    case HCT_FAA: return m->answer_seen;
+    default: return true;
+    }
+}
+
+/* Something behind a READ or atomic is answered, but it is not: the requester will ask again, or
+ * the capture lost the answer. True when it has had time enough to ask. */
+static bool is_overdue(const struct import *im, struct msg *m)
+{
+    if (m->overdue_ns == 0) {
+        m->overdue_ns = im->now_ns + GAP_WAIT_NS;
+    }
+    return im->now_ns >= m->overdue_ns;
+}
+
 /* All requests up to psn have been executed. */
 static void acknowledge(struct import *im, uint32_t half, uint32_t psn)
 {
@@ -14,9 +34,10 @@ static void acknowledge(struct import *im, uint32_t half, uint32_t psn)
     }
     request_received(im, half, psn);
     while (lane->wait_first != HCT_NONE) {
-        const struct msg *m = &im->msg[lane->wait_first];
+        struct msg *m = &im->msg[lane->wait_first];
         const bool open = m->span == 0 || lane->wait_first == lane->open;
-        if (open || psn_diff(psn, psn_add(m->psn, m->span - 1)) < 0) {
+        if (open || psn_diff(psn, psn_add(m->psn, m->span - 1)) < 0 ||
+            (!has_answer(m) && !is_overdue(im, m))) {
             break;
         }
         msg_acknowledged(im, lane->wait_first);
@@ -167,8 +188,7 @@ static void read_response(struct import *im, uint32_t half, const struct frame *
     m->answer_seen = true;
     im->sum.header_only += f->view.payload_captured < f->view.payload_len;
     spool_put(im, &m->pieces, off, f->payload, f->view.payload_captured, &m->spooled);
-    const bool done = m->got == m->span && m->holes == 0;
-    acknowledge(im, half, psn_add(m->psn, done ? m->span - 1 : 0xFFFFFF));
+    acknowledge(im, half, psn_add(m->psn, has_answer(m) ? m->span - 1 : 0xFFFFFF));
 }
 
 /* ---- READ data without any request in the capture ---- */

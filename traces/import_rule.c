@@ -74,11 +74,11 @@ void rule_completed(struct import *im, const struct msg *m)
 
 /* ---- decision, between passes 2 and 3 ---- */
 
-/* Completions are seen where responses are. */
+/* Completions are seen where requests and their responses are. */
 static bool has_completions(const struct import *im, uint32_t qp)
 {
-    const uint32_t half = im->qp[qp].peer; /* requests of this QP */
-    return im->qp[qp].type == HCT_QP_RC && half != HCT_NONE && im->half[half].peer == qp &&
+    const uint32_t requests = im->qp[qp].peer;
+    return im->qp[qp].type == HCT_QP_RC && requests != HCT_NONE && !im->half[requests].virtual &&
            !im->half[qp].virtual && im->half[qp].responses > 0;
 }
 

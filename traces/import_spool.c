@@ -42,7 +42,7 @@ void spool_close(struct spool *s)
     if (s == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < MEMORY_CHUNKS; i++) {
+    for (uint32_t i = 0; i < MEMORY_CHUNKS && i < s->chunks; i++) {
         free(s->memory[i]);
     }
     if (s->fd >= 0) {
@@ -130,9 +130,12 @@ static uint32_t take(struct import *im, uint64_t off)
             import_no_memory(im);
             return HCT_NONE;
         }
-        if (c < MEMORY_CHUNKS && (s->memory[c] = malloc(CHUNK_BYTES)) == NULL) {
-            import_no_memory(im);
-            return HCT_NONE;
+        if (c < MEMORY_CHUNKS) {
+            s->memory[c] = malloc(CHUNK_BYTES);
+            if (s->memory[c] == NULL) {
+                import_no_memory(im);
+                return HCT_NONE;
+            }
         }
         if (c >= MEMORY_CHUNKS && s->fd < 0 && !open_file(im)) {
             return HCT_NONE;

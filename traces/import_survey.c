@@ -150,7 +150,9 @@ static void request_seen(struct import *im, uint32_t half, const struct frame *f
     const int32_t d = h->req_seen ? psn_diff(psn, h->req_next) : 0;
     h->requests++;
     pair_request(im, half, psn);
-    h->req_first = h->req_seen ? h->req_first : psn;
+    if (!h->req_seen || psn_diff(psn, h->req_first) < 0) {
+        h->req_first = psn;
+    }
     h->req_seen = true;
     if (h->read_open && d >= 0) {
         learn_mtu_from_read(h, (uint32_t)d + 1);

@@ -15,6 +15,7 @@ static uint32_t size_class(uint64_t bytes)
     return bytes < 2 ? (uint32_t)bytes : 65u - (uint32_t)__builtin_clzll(bytes - 1);
 }
 
+/* One pass over the ops; all sums fit 64 bits, as ids do. */
 static void count_op(struct tally *t, const struct hct_op *op, uint32_t warn)
 {
     struct kind_tally *k = &t->kind[op->kind];
@@ -48,6 +49,7 @@ static void count_op(struct tally *t, const struct hct_op *op, uint32_t warn)
     }
 }
 
+/* Damage is passed over: what is left is summed up, and told as damaged at the end. */
 static enum hct_status count_all(struct tally *t)
 {
     struct hct_op op;
@@ -76,6 +78,7 @@ static enum hct_status count_all(struct tally *t)
 
 /* ---- text ---- */
 
+/* Notes are quoted and escaped: they may come from anywhere. */
 static void text_head(const struct tally *t, FILE *out)
 {
     const struct hct_head *h = t->head;
@@ -104,6 +107,7 @@ static void text_head(const struct tally *t, FILE *out)
     }
 }
 
+/* Kinds, sizes and dependencies that do not occur have no line. */
 static void text_ops(const struct tally *t, FILE *out)
 {
     char name[64];
@@ -195,6 +199,7 @@ const char *const info_warn_text[INFO_WARN_BITS] = {
 
 /* ---- running ---- */
 
+/* One more element each: calloc(0) may give NULL. */
 static bool make_arrays(struct tally *t)
 {
     t->qp_used = calloc(t->res->qps + 1u, 1);

@@ -25,6 +25,7 @@ static void put(json_t *o, const char *key, json_t *value)
     (void)json_object_set_new(o, key, value); /* a NULL value is refused and noticed below */
 }
 
+/* Counts by name; names that do not occur are left out. */
 static json_t *named(const char *schema_text, const uint64_t *count, uint32_t n, bool bits)
 {
     json_t *o = json_object();
@@ -84,6 +85,7 @@ static json_t *sizes(const struct tally *t)
     return o;
 }
 
+/* Keys are part of the interface: scripts read them. */
 static void put_workload(const struct tally *t, json_t *o)
 {
     json_t *warn = json_object();
@@ -130,6 +132,7 @@ static void put_events(const struct tally *t, json_t *o)
     put(o, "units", units);
 }
 
+/* A failed allocation leaves a key out or the whole object NULL; jansson keeps the rest valid. */
 bool info_json(const struct tally *t, FILE *out)
 {
     const struct hct_head *h = t->head;

@@ -26,6 +26,7 @@ static bool dull(const struct shown *s, const struct hct_value *v)
                   : v->len == 0;
 }
 
+/* Fields in the order of the file's schema, which may be newer than this program. */
 static void show_record(const struct shown *s)
 {
     hct_reader *r = s->r;
@@ -60,6 +61,7 @@ static void show_damage(const struct shown *s)
                   s->r->loss.first_bad_offset);
 }
 
+/* Record numbers count all records of the file, so `from` means the same with and without index. */
 static enum hct_status show_all(const struct shown *s, uint64_t from, uint64_t count)
 {
     hct_reader *r = s->r;

@@ -65,6 +65,7 @@ bool show_is_object(const struct hct_schema *s, const struct hct_field *f)
     return false;
 }
 
+/* Schema texts of named numbers begin with the word enum or bits. */
 static bool is_list_of_names(const char *unit)
 {
     return strncmp(unit, "enum ", 5) == 0 || strncmp(unit, "bits ", 5) == 0;
@@ -87,6 +88,7 @@ void show_number(FILE *out, bool json, const struct hct_schema *s, const struct 
     }
 }
 
+/* Payload in hexadecimal: in JSON whole, for people its beginning and its length. */
 static void show_hex(FILE *out, bool json, const struct hct_value *v)
 {
     const uint32_t n = json || v->len < HEX_SHOWN ? v->len : HEX_SHOWN;

@@ -20,7 +20,7 @@ bool fc_parse(const uint8_t *p, uint32_t len, struct fc_packet *f)
     }
     memcpy(&crc, p + 4, sizeof crc);
     const uint32_t a = be16_get(p), b = be16_get(p + 2);
-    *f = (struct fc_packet){.fctbs = a & 0xFFF, .fccl = b & 0xFFF, .vl = (uint8_t)(b >> 12),
-                            .op = (uint8_t)(a >> 12)};
+    *f = (struct fc_packet){
+        .fctbs = a & 0xFFF, .fccl = b & 0xFFF, .vl = (uint8_t)(b >> 12), .op = (uint8_t)(a >> 12)};
     return crc == crc16_update(0, p, 4) && f->op <= FC_OP_INIT;
 }

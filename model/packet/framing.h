@@ -7,15 +7,15 @@
 #include <stdint.h>
 
 enum {
-    ETH_OVERHEAD = 24,       /* preamble 8, FCS 4, gap 12; IEEE 802.3-2018, 3.2 and 4.4.2         */
-    ETH_FRAME_BYTES_MIN = 60, /* without FCS; IEEE 802.3-2018, 3.2.8                               */
-    IB_OVERHEAD = 2,         /* start and end delimiter symbols; IBTA vol. 2, link packets on 8b/10b
-                                lanes. ASSUMED for 64b/66b lanes too                              */
-    FC_BLOCK = 64,           /* bytes of one credit; IBTA vol. 1, 7.9.4                            */
-    FC_BLOCKS_ROUND = 4096,  /* FCTBS and FCCL count modulo this                                   */
-    FC_CREDIT_MAX = 2048,    /* largest credit in blocks; IBTA vol. 1, 7.9.4                       */
-    PFC_QUANTUM_BITS = 512,  /* IEEE 802.1Q-2018, 36.1.3                                           */
-    RX_SLOT_BYTES_MIN = 256, /* least that a frame takes of an Ethernet receive buffer, ASSUMED    */
+    ETH_OVERHEAD = 24, /* preamble 8, FCS 4, gap 12; IEEE 802.3-2018, 3.2 and 4.4.2         */
+    ETH_FRAME_BYTES_MIN = 60, /* without FCS; IEEE 802.3-2018, 3.2.8 */
+    IB_OVERHEAD = 2,        /* start and end delimiter symbols; IBTA vol. 2, link packets on 8b/10b
+                               lanes. ASSUMED for 64b/66b lanes too                              */
+    FC_BLOCK = 64,          /* bytes of one credit; IBTA vol. 1, 7.9.4                            */
+    FC_BLOCKS_ROUND = 4096, /* FCTBS and FCCL count modulo this                                   */
+    FC_CREDIT_MAX = 2048,   /* largest credit in blocks; IBTA vol. 1, 7.9.4                       */
+    PFC_QUANTUM_BITS = 512, /* IEEE 802.1Q-2018, 36.1.3                                           */
+    RX_SLOT_BYTES_MIN = 256, /* least that a frame takes of an Ethernet receive buffer, ASSUMED */
     SEAL_BYTES = 4
 };
 

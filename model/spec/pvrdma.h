@@ -26,9 +26,7 @@ enum pv_err { PV_OK, PV_BUSY, PV_INVALID, PV_NO_ROOM, PV_IN_USE, PV_DMA, PV_INAC
 
 /* BAR2: doorbell registers of a UAR page. */
 enum { UAR_QP = 0, UAR_CQ = 4, UAR_SRQ = 8, UAR_NATIVE = 0x10, UAR_WQE = 0x400 };
-enum {
-    UAR_SEND = 1 << 30, UAR_CQ_ARM_SOL = 1 << 29, UAR_CQ_ARM = 1 << 30, UAR_NUMBER = 0xffffff
-};
+enum { UAR_SEND = 1 << 30, UAR_CQ_ARM_SOL = 1 << 29, UAR_CQ_ARM = 1 << 30, UAR_NUMBER = 0xffffff };
 #define UAR_RECV    0x80000000U
 #define UAR_CQ_POLL 0x80000000U
 
@@ -37,10 +35,28 @@ enum { MSIX_VECTORS = 3, MSIX_ENTRY_BYTES = 16, MSIX_PBA = 0x2000 };
 enum { VEC_COMMAND, VEC_ASYNC, VEC_CQ };
 
 enum pv_cmd {
-    PV_QUERY_PORT, PV_QUERY_PKEY, PV_CREATE_PD, PV_DESTROY_PD, PV_CREATE_MR, PV_DESTROY_MR,
-    PV_CREATE_CQ, PV_RESIZE_CQ, PV_DESTROY_CQ, PV_CREATE_QP, PV_MODIFY_QP, PV_QUERY_QP,
-    PV_DESTROY_QP, PV_CREATE_UC, PV_DESTROY_UC, PV_CREATE_BIND, PV_DESTROY_BIND, PV_CREATE_SRQ,
-    PV_MODIFY_SRQ, PV_QUERY_SRQ, PV_DESTROY_SRQ, PV_COMMANDS
+    PV_QUERY_PORT,
+    PV_QUERY_PKEY,
+    PV_CREATE_PD,
+    PV_DESTROY_PD,
+    PV_CREATE_MR,
+    PV_DESTROY_MR,
+    PV_CREATE_CQ,
+    PV_RESIZE_CQ,
+    PV_DESTROY_CQ,
+    PV_CREATE_QP,
+    PV_MODIFY_QP,
+    PV_QUERY_QP,
+    PV_DESTROY_QP,
+    PV_CREATE_UC,
+    PV_DESTROY_UC,
+    PV_CREATE_BIND,
+    PV_DESTROY_BIND,
+    PV_CREATE_SRQ,
+    PV_MODIFY_SRQ,
+    PV_QUERY_SRQ,
+    PV_DESTROY_SRQ,
+    PV_COMMANDS
 };
 enum { PV_REQ_BYTES = 184, PV_RESP_BYTES = 176, PV_DSR_BYTES = 280 };
 #define PV_ACK 0x80000000U /* response ack = PV_ACK + opcode */
@@ -170,11 +186,26 @@ struct pv_modify_qp {
 };
 /* attr_mask: bits of verbs (IB_QP_*). */
 enum pv_qp_mask {
-    QPM_STATE = 1 << 0, QPM_CUR_STATE = 1 << 1, QPM_ACCESS = 1 << 3, QPM_PKEY = 1 << 4,
-    QPM_PORT = 1 << 5, QPM_QKEY = 1 << 6, QPM_AV = 1 << 7, QPM_MTU = 1 << 8, QPM_TIMEOUT = 1 << 9,
-    QPM_RETRY = 1 << 10, QPM_RNR_RETRY = 1 << 11, QPM_RQ_PSN = 1 << 12, QPM_RD_ATOMIC = 1 << 13,
-    QPM_ALT_PATH = 1 << 14, QPM_MIN_RNR = 1 << 15, QPM_SQ_PSN = 1 << 16, QPM_DEST_RD = 1 << 17,
-    QPM_MIG_STATE = 1 << 18, QPM_CAP = 1 << 19, QPM_DEST_QPN = 1 << 20
+    QPM_STATE = 1 << 0,
+    QPM_CUR_STATE = 1 << 1,
+    QPM_ACCESS = 1 << 3,
+    QPM_PKEY = 1 << 4,
+    QPM_PORT = 1 << 5,
+    QPM_QKEY = 1 << 6,
+    QPM_AV = 1 << 7,
+    QPM_MTU = 1 << 8,
+    QPM_TIMEOUT = 1 << 9,
+    QPM_RETRY = 1 << 10,
+    QPM_RNR_RETRY = 1 << 11,
+    QPM_RQ_PSN = 1 << 12,
+    QPM_RD_ATOMIC = 1 << 13,
+    QPM_ALT_PATH = 1 << 14,
+    QPM_MIN_RNR = 1 << 15,
+    QPM_SQ_PSN = 1 << 16,
+    QPM_DEST_RD = 1 << 17,
+    QPM_MIG_STATE = 1 << 18,
+    QPM_CAP = 1 << 19,
+    QPM_DEST_QPN = 1 << 20
 };
 
 struct pv_resp_one {

@@ -13,12 +13,12 @@ enum {
     EXIT_INTERRUPTED = 130 /* report of what ran so far                */
 };
 
-int cmd_run(int argc, char **argv);
-int cmd_trace(int argc, char **argv);
-int cmd_params(int argc, char **argv);
-int cmd_presets(int argc, char **argv);
-int cmd_diff(int argc, char **argv);
-int cmd_sweep(int argc, char **argv);
+int cli_run(int argc, char **argv);
+int cli_trace(int argc, char **argv);
+int cli_params(int argc, char **argv);
+int cli_presets(int argc, char **argv);
+int cli_diff(int argc, char **argv);
+int cli_sweep(int argc, char **argv);
 
 /* Configuration of a command line: files, presets and --set in the order given. */
 struct config_args {

@@ -42,7 +42,8 @@ static const json_t *match(const json_t *groups, const json_t *g)
     size_t i;
     json_t *x;
 
-    json_array_foreach(groups, i, x) {
+    json_array_foreach(groups, i, x)
+    {
         bool same = true;
         for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
             same = same && equal(x, g, keys[k]);
@@ -72,8 +73,7 @@ static void change(FILE *out, json_int_t a, json_int_t b)
 
 static void show_group(FILE *out, const json_t *a, const json_t *b)
 {
-    fprintf(out, "%-10s %-4s %3d:%-3d %9d %8d %8d",
-            json_string_value(json_object_get(a, "opcode")),
+    fprintf(out, "%-10s %-4s %3d:%-3d %9d %8d %8d", json_string_value(json_object_get(a, "opcode")),
             json_string_value(json_object_get(a, "transport")), (int)number(a, "host"),
             (int)number(a, "fn"), (int)number(a, "size_max_bytes"), (int)number(a, "count"),
             (int)number(b, "count"));
@@ -88,7 +88,8 @@ static unsigned show_config(FILE *out, json_t *a, const json_t *b)
     json_t *v;
     unsigned changed = 0;
 
-    json_object_foreach(json_object_get(a, "config"), key, v) {
+    json_object_foreach(json_object_get(a, "config"), key, v)
+    {
         const json_t *const w = json_object_get(json_object_get(b, "config"), key);
         if (!equal(v, w, "value")) {
             fprintf(out, "  %s: %s -> %s\n", key, json_string_value(json_object_get(v, "value")),
@@ -101,8 +102,8 @@ static unsigned show_config(FILE *out, json_t *a, const json_t *b)
 
 static void compare_text(json_t *a, json_t *b, FILE *out)
 {
-    static const char *const keys[] = {"state_hash",  "timing_hash",   "memory_hash",
-                                       "sim_time_ps", "ops_completed", "ops_failed", "packets"};
+    static const char *const keys[] = {"state_hash",    "timing_hash", "memory_hash", "sim_time_ps",
+                                       "ops_completed", "ops_failed",  "packets"};
     json_t *const ga = json_object_get(a, "groups"), *const gb = json_object_get(b, "groups");
     size_t i;
     json_t *g;
@@ -122,7 +123,8 @@ static void compare_text(json_t *a, json_t *b, FILE *out)
     fputs("\nopcode     qp   fn         bytes  count A  count B     p50 A ns     p50 B ns   change "
           "    p99 A ns     p99 B ns   change\n",
           out);
-    json_array_foreach(ga, i, g) {
+    json_array_foreach(ga, i, g)
+    {
         const json_t *const o = match(gb, g);
         if (o != NULL) {
             show_group(out, g, o);
@@ -130,7 +132,8 @@ static void compare_text(json_t *a, json_t *b, FILE *out)
             fprintf(out, "%-10s only in A\n", json_string_value(json_object_get(g, "opcode")));
         }
     }
-    json_array_foreach(gb, i, g) {
+    json_array_foreach(gb, i, g)
+    {
         if (match(ga, g) == NULL) {
             fprintf(out, "%-10s only in B\n", json_string_value(json_object_get(g, "opcode")));
         }
@@ -144,7 +147,8 @@ static json_t *compare_json(json_t *a, json_t *b)
     size_t i;
     json_t *g;
 
-    json_array_foreach(ga, i, g) {
+    json_array_foreach(ga, i, g)
+    {
         const json_t *const m = match(gb, g);
         json_t *const x = json_object();
         json_object_set(x, "a", g);
@@ -160,7 +164,7 @@ static json_t *compare_json(json_t *a, json_t *b)
     return o;
 }
 
-int cmd_diff(int argc, char **argv)
+int cli_diff(int argc, char **argv)
 {
     const char *path[2] = {NULL, NULL};
     unsigned n = 0;

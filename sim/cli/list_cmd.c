@@ -15,7 +15,7 @@ static const struct option options[] = {{"json", 0, NULL, 'j'},   {"preset", 1, 
                                         {"config", 1, NULL, 'c'}, {"set", 1, NULL, 's'},
                                         {"help", 0, NULL, 'h'},   {NULL, 0, NULL, 0}};
 
-int cmd_params(int argc, char **argv)
+int cli_params(int argc, char **argv)
 {
     static struct config_args a;
     static struct hca_config c;
@@ -47,7 +47,7 @@ int cmd_params(int argc, char **argv)
     return hcasim_params(stdout, &c, json) ? EXIT_OK : EXIT_HOST;
 }
 
-int cmd_presets(int argc, char **argv)
+int cli_presets(int argc, char **argv)
 {
     struct hca_error err;
     bool json = false;

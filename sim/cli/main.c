@@ -12,12 +12,12 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *doc;
 } commands[] = {
-    {"run", cmd_run, "replay a workload trace and report where the time goes"},
-    {"trace", cmd_trace, "import a capture, generate, check, show and compare traces"},
-    {"params", cmd_params, "list every parameter with range, default and source"},
-    {"presets", cmd_presets, "list the presets"},
-    {"diff", cmd_diff, "compare two runs"},
-    {"sweep", cmd_sweep, "run a trace for many values of parameters"},
+    {"run", cli_run, "replay a workload trace and report where the time goes"},
+    {"trace", cli_trace, "import a capture, generate, check, show and compare traces"},
+    {"params", cli_params, "list every parameter with range, default and source"},
+    {"presets", cli_presets, "list the presets"},
+    {"diff", cli_diff, "compare two runs"},
+    {"sweep", cli_sweep, "run a trace for many values of parameters"},
 };
 
 static void usage(FILE *out)
@@ -28,11 +28,12 @@ static void usage(FILE *out)
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         fprintf(out, "  %-9s%s\n", commands[i].name, commands[i].doc);
     }
-    fputs("\nFirst steps\n"
-          "  hcasim trace import capture.pcap.gz -o t.hct    a recorded capture becomes a workload\n"
-          "  hcasim run --trace t.hct --out r                replay it, report in r/report.txt\n"
-          "  hcasim run --trace t.hct --set pcie.gen=4       the same with another design\n",
-          out);
+    fputs(
+        "\nFirst steps\n"
+        "  hcasim trace import capture.pcap.gz -o t.hct    a recorded capture becomes a workload\n"
+        "  hcasim run --trace t.hct --out r                replay it, report in r/report.txt\n"
+        "  hcasim run --trace t.hct --set pcie.gen=4       the same with another design\n",
+        out);
 }
 
 int main(int argc, char **argv)

@@ -29,7 +29,8 @@ static void line(const struct progress *p, uint64_t now, uint64_t done, uint64_t
     fprintf(stderr, "\r\033[K");
     if (total != 0) {
         const uint64_t left = done == 0 ? 0 : spent * (total > done ? total - done : 0) / done;
-        fprintf(stderr, "%3" PRIu64 " %%  %" PRIu64 " of %" PRIu64 " operations, %" PRIu64 " s left",
+        fprintf(stderr,
+                "%3" PRIu64 " %%  %" PRIu64 " of %" PRIu64 " operations, %" PRIu64 " s left",
                 done * 100 / total, done, total, left / 1000);
     } else {
         fprintf(stderr, "%" PRIu64 " operations", done);

@@ -1,4 +1,5 @@
-/* progress.h: one line on a terminal with share, ETA and simulated/wall ratio; nothing elsewhere. */
+/* progress.h: one line on a terminal with share, ETA and simulated/wall ratio; nothing elsewhere.
+ */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -108,8 +108,8 @@ static bool stop(void *arg)
         events_flush(x->events, world_now(x->w));
     }
     if (++x->windows % 1024 == 0) {
-        progress_show(&x->progress, replay_figures(x->y)->ops, x->total, replay_figures(x->y)->last_ps,
-                      waiting, x);
+        progress_show(&x->progress, replay_figures(x->y)->ops, x->total,
+                      replay_figures(x->y)->last_ps, waiting, x);
         x->wall_limit = x->o->max_wall_ms != 0 && wall_ms() - x->start_ms >= x->o->max_wall_ms;
     }
     return interrupted != 0 || x->wall_limit;
@@ -132,10 +132,11 @@ static int open_world(struct run *x)
 
 static int open_replay(struct run *x)
 {
-    const struct replay_options o = {.timing = x->o->timing, .scale_ppm = x->o->scale_ppm,
+    const struct replay_options o = {.timing = x->o->timing,
+                                     .scale_ppm = x->o->scale_ppm,
                                      .max_time_ps = x->o->max_time_ps,
-                                     .check_payload = !x->o->no_check &&
-                                                      x->config.value.sim_payload != 0,
+                                     .check_payload =
+                                         !x->o->no_check && x->config.value.sim_payload != 0,
                                      .want_stages = true};
     struct hct_error err;
     int status;
@@ -282,8 +283,11 @@ static int simulate(struct run *x)
     progress_end(&x->progress);
     int status = status_of(x, end);
     const struct report_head h = {
-        .config = &x->config, .trace = base_name(x->o->trace), .timing = x->o->timing_text,
-        .note = NULL, .end = end_text(x, end),
+        .config = &x->config,
+        .trace = base_name(x->o->trace),
+        .timing = x->o->timing_text,
+        .note = NULL,
+        .end = end_text(x, end),
         .waiting = end == REPLAY_DONE || end == REPLAY_BAD_TRACE ? NULL : waiting(x)};
     status = close_outputs(x, status);
     const int wrote = write_reports(x, &h);

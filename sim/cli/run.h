@@ -13,7 +13,7 @@ struct run_options {
     uint64_t max_time_ps; /* UINT64_MAX: none */
     uint64_t max_wall_ms; /* 0: none          */
     bool pcap, events, no_check, quiet;
-    unsigned mode;        /* enum hca_mode, for proofs */
+    unsigned mode; /* enum hca_mode, for proofs */
     struct net_aim aim[NET_AIMS_MAX];
     unsigned aims;
 };

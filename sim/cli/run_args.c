@@ -24,7 +24,8 @@ static const char help[] =
     "  --timing asap | captured | scale=X\n"
     "                     asap: as soon as dependencies hold (default); captured: not before the\n"
     "                     recorded time; scale=X: not before X times the recorded time\n"
-    "  --fault WHAT:KEY=N,...   aim a fault at named packets. WHAT: drop dup reorder corrupt mark;\n"
+    "  --fault WHAT:KEY=N,...   aim a fault at named packets. WHAT: drop dup reorder corrupt "
+    "mark;\n"
     "                     KEY: port (sender), qpn (destination), opcode (BTH), nth, count\n"
     "\n"
     "How long\n"
@@ -37,14 +38,31 @@ static const char help[] =
     "  --no-check         do not compare received bytes with the trace\n"
     "  --quiet            no progress line\n"
     "\n"
-    "Exit status: 0 all operations ended as expected; 1 some did not, or a limit struck; 2 usage or\n"
+    "Exit status: 0 all operations ended as expected; 1 some did not, or a limit struck; 2 usage "
+    "or\n"
     "configuration; 3 bad trace; 4 the machine (disk, memory); 130 interrupted, report written.\n"
     "\n"
     "Example: hcasim run --trace t.hct --preset generic100 --set iommu.iotlb_4k_entries=256\n";
 
-enum { OPT_TRACE = 256, OPT_OUT, OPT_PRESET, OPT_CONFIG, OPT_SET, OPT_SEED, OPT_PAYLOAD, OPT_TIMING,
-       OPT_FAULT, OPT_MAX_TIME, OPT_MAX_WALL, OPT_PCAP, OPT_EVENTS, OPT_NO_CHECK, OPT_QUIET,
-       OPT_MODE, OPT_HELP };
+enum {
+    OPT_TRACE = 256,
+    OPT_OUT,
+    OPT_PRESET,
+    OPT_CONFIG,
+    OPT_SET,
+    OPT_SEED,
+    OPT_PAYLOAD,
+    OPT_TIMING,
+    OPT_FAULT,
+    OPT_MAX_TIME,
+    OPT_MAX_WALL,
+    OPT_PCAP,
+    OPT_EVENTS,
+    OPT_NO_CHECK,
+    OPT_QUIET,
+    OPT_MODE,
+    OPT_HELP
+};
 
 static const struct option options[] = {
     {"trace", 1, NULL, OPT_TRACE},       {"out", 1, NULL, OPT_OUT},
@@ -103,8 +121,11 @@ static bool aim_key(struct net_aim *a, const char *key, size_t len, long long v)
     const struct {
         const char *name;
         long long min, max;
-    } keys[] = {{"port", 0, 511}, {"qpn", 0, 0xffffff}, {"opcode", 0, 255},
-                {"nth", 1, 1LL << 40}, {"count", 1, 1LL << 40}};
+    } keys[] = {{"port", 0, 511},
+                {"qpn", 0, 0xffffff},
+                {"opcode", 0, 255},
+                {"nth", 1, 1LL << 40},
+                {"count", 1, 1LL << 40}};
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (strlen(keys[i].name) == len && strncmp(keys[i].name, key, len) == 0) {
@@ -213,13 +234,16 @@ static int take(struct run_options *o, int opt, const char *v)
     }
 }
 
-int cmd_run(int argc, char **argv)
+int cli_run(int argc, char **argv)
 {
     static struct run_options o;
     int opt;
 
-    o = (struct run_options){.out = "hcasim-out", .timing = REPLAY_ASAP, .timing_text = "asap",
-                             .scale_ppm = 1000000, .max_time_ps = UINT64_MAX};
+    o = (struct run_options){.out = "hcasim-out",
+                             .timing = REPLAY_ASAP,
+                             .timing_text = "asap",
+                             .scale_ppm = 1000000,
+                             .max_time_ps = UINT64_MAX};
     while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (opt == OPT_HELP || opt == 'h') {
             fputs(help, stdout);

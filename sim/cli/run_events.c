@@ -36,8 +36,8 @@ static enum hct_status create(const char *path, struct events_out *e, struct hct
         for (; n < META_FIELDS && m->field[n].bytes != 0; n++) {
             field[i][n] = (struct hct_event_field){m->field[n].name, "", width(m->field[n].bytes)};
         }
-        type[i] = (struct hct_event_type){.name = m->name, .doc = m->doc, .field = field[i],
-                                          .fields = n};
+        type[i] =
+            (struct hct_event_type){.name = m->name, .doc = m->doc, .field = field[i], .fields = n};
     }
     const struct hct_create c = {.content = HCT_EVENTS, .type = type, .types = EVENTS};
     return hct_create(path, &c, &e->w, err);

@@ -16,9 +16,12 @@
 static const char help[] =
     "usage: hcasim sweep KEY=A,B,C [KEY2=...] --trace T.hct -o R.csv [-j N] [--keep DIR]\n"
     "                    [options of hcasim run: --preset --config --set --timing --seed ...]\n\n"
-    "Runs the trace once per combination of values (all of KEY x all of KEY2 ...), N at a time, and\n"
-    "writes a line per run: the values, exit status, times and hashes, latency of the largest group.\n"
-    "A point that stands in R.csv already is not run again; a failed run is a line with its status.\n"
+    "Runs the trace once per combination of values (all of KEY x all of KEY2 ...), N at a time, "
+    "and\n"
+    "writes a line per run: the values, exit status, times and hashes, latency of the largest "
+    "group.\n"
+    "A point that stands in R.csv already is not run again; a failed run is a line with its "
+    "status.\n"
     "--keep DIR keeps every run's report under DIR/<point>/.\n";
 
 enum { KEYS_MAX = 8, VALUES_MAX = 256, PASS_MAX = 64, JOBS_MAX = 64 };
@@ -147,7 +150,8 @@ static json_t *largest(const json_t *report)
     json_t *best = NULL, *g;
     size_t i;
 
-    json_array_foreach(json_object_get(report, "groups"), i, g) {
+    json_array_foreach(json_object_get(report, "groups"), i, g)
+    {
         const json_int_t n = json_integer_value(json_object_get(g, "count"));
         const bool recv = strcmp(json_string_value(json_object_get(g, "opcode")), "recv") == 0;
         if (!recv && (best == NULL || n > json_integer_value(json_object_get(best, "count")))) {
@@ -177,8 +181,9 @@ static void collect(struct sweep *s, const struct job *j, int status)
         const json_int_t ps = json_integer_value(json_object_get(r, "sim_time_ps"));
         const json_int_t bytes = json_integer_value(json_object_get(r, "message_bytes"));
         const json_int_t ops = json_integer_value(json_object_get(r, "ops_completed"));
-        fprintf(s->csv, ",%" JSON_INTEGER_FORMAT ",%" JSON_INTEGER_FORMAT ",%" JSON_INTEGER_FORMAT
-                        ",%.4f,%.6f",
+        fprintf(s->csv,
+                ",%" JSON_INTEGER_FORMAT ",%" JSON_INTEGER_FORMAT ",%" JSON_INTEGER_FORMAT
+                ",%.4f,%.6f",
                 ops, json_integer_value(json_object_get(r, "ops_failed")), ps,
                 ps == 0 ? 0.0 : (double)bytes * 8000.0 / (double)ps,
                 ps == 0 ? 0.0 : (double)ops * 1e6 / (double)ps);
@@ -302,7 +307,7 @@ static bool pass_on(struct sweep *s, char **argv, int argc, int *i)
     return true;
 }
 
-int cmd_sweep(int argc, char **argv)
+int cli_sweep(int argc, char **argv)
 {
     static struct sweep s;
     bool good = true;
@@ -333,7 +338,8 @@ int cmd_sweep(int argc, char **argv)
         }
     }
     if (!good || s.keys == 0 || s.out == NULL) {
-        return complain(EXIT_USAGE, "sweep wants KEY=A,B --trace T.hct -o R.csv; hcasim sweep --help");
+        return complain(EXIT_USAGE,
+                        "sweep wants KEY=A,B --trace T.hct -o R.csv; hcasim sweep --help");
     }
     for (unsigned k = 0; k < s.keys; k++) {
         if (hca_param_find(s.key[k].key, strlen(s.key[k].key)) == NULL) {

@@ -16,7 +16,8 @@ static const char help[] =
     "usage: hcasim trace VERB ...\n"
     "\n"
     "  import CAPTURE[.gz] -o T.hct [--no-payload] [--keep-bad-icrc]\n"
-    "        a pcap or pcapng capture of RoCE v1/v2 or InfiniBand becomes a workload trace; prints\n"
+    "        a pcap or pcapng capture of RoCE v1/v2 or InfiniBand becomes a workload trace; "
+    "prints\n"
     "        what was recorded, what is assumed and what could not be placed\n"
     "  gen SPEC.yaml -o T.hct [--seed N]\n"
     "        makes a workload from a specification (traces/specs/ has examples)\n"
@@ -131,11 +132,9 @@ static bool take(struct args *a, int opt, const char *v)
 static int parse(int argc, char **argv, struct args *a)
 {
     static const struct option options[] = {
-        {"json", 0, NULL, 'j'},          {"no-payload", 0, NULL, 'p'},
-        {"keep-bad-icrc", 0, NULL, 'k'}, {"from", 1, NULL, 'f'},
-        {"count", 1, NULL, 'c'},         {"seed", 1, NULL, 's'},
-        {"out", 1, NULL, 'o'},           {"help", 0, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"json", 0, NULL, 'j'}, {"no-payload", 0, NULL, 'p'}, {"keep-bad-icrc", 0, NULL, 'k'},
+        {"from", 1, NULL, 'f'}, {"count", 1, NULL, 'c'},      {"seed", 1, NULL, 's'},
+        {"out", 1, NULL, 'o'},  {"help", 0, NULL, 'h'},       {NULL, 0, NULL, 0},
     };
     int opt;
 
@@ -157,7 +156,7 @@ static int parse(int argc, char **argv, struct args *a)
     return EXIT_OK;
 }
 
-int cmd_trace(int argc, char **argv)
+int cli_trace(int argc, char **argv)
 {
     struct args a = {.count = 0};
 

@@ -9,14 +9,14 @@
  *   machine_answer / machine_seen / machine_irq   what the host shows its cores, at its time
  * Memory is read and written when an action happens, through host_mem(). All times are ps.
  *
- * Set-up: driver_open, then pd, mr, cq, srq, qp, ah in any order of dependency: each call returns an
- * id at once and queues the commands that create the object; machine_pending() says when all are
+ * Set-up: driver_open, then pd, mr, cq, srq, qp, ah in any order of dependency: each call returns
+ * an id at once and queues the commands that create the object; machine_pending() says when all are
  * done; then driver_connect(), again until nothing is pending. Ids are dense per kind and machine,
- * from 0, in the order of the calls. DRIVER_NONE is returned, and *err says why, when a limit of the
- * device or of memory stands against it; refusals by the device are told by machine_failed().
+ * from 0, in the order of the calls. DRIVER_NONE is returned, and *err says why, when a limit of
+ * the device or of memory stands against it; refusals by the device are told by machine_failed().
  *
- * Data path: driver_post() queues a post call on the core of the queue; completions are drained with
- * machine_completion().
+ * Data path: driver_post() queues a post call on the core of the queue; completions are drained
+ * with machine_completion().
  *
  * NOT MODELLED: the POLL doorbell that libvmw_pvrdma writes on every poll of an empty CQ (it has no
  * effect in the adapter; parameter cpu.poll_cycles holds what it costs), destroying a function
@@ -33,10 +33,10 @@
 
 struct machine;
 
-/* --- the actor --------------------------------------------------------------------------------- */
+/* --- the actor -------------------------------------------------------------------------------- */
 
-/* Opens the software of host number host_index (0..63): makes the VT-d domain of every adapter's own
- * requester id and maps its contexts. p and h must outlive the machine. NULL: *err says why. */
+/* Opens the software of host number host_index (0..63): makes the VT-d domain of every adapter's
+ * own requester id and maps its contexts. p and h must outlive the machine. NULL: *err says why. */
 struct machine *machine_open(const struct hca_param *p, host *h, uint32_t host_index,
                              struct hca_error *err);
 void machine_close(struct machine *m);
@@ -77,7 +77,7 @@ void machine_account(const struct machine *m, uint32_t core, uint64_t until_ps,
 size_t machine_save(const struct machine *m, void *buf, size_t size);
 bool machine_load(struct machine *m, const void *buf, size_t size);
 
-/* --- set-up ------------------------------------------------------------------------------------ */
+/* --- set-up ----------------------------------------------------------------------------------- */
 
 struct driver_place {
     uint32_t hca, fn; /* adapter of the host, function of the adapter                     */
@@ -91,7 +91,7 @@ struct driver_place {
 /* Address of a function's port, known from the moment it is opened (peers need it). */
 struct driver_address {
     uint8_t gid[16], mac[6];
-    uint16_t lid;
+    uint16_t lid; /* low 16 bits of mac, as the adapter assumes (gid_set in msg.def) */
 };
 
 /* A driver for one function: probes it (pvrdma.md section 12): DSR, rings, ACTIVATE, GID, user
@@ -114,12 +114,12 @@ enum driver_layout {
 enum { DRIVER_MR_FAST = 1, DRIVER_MR_PHYSICAL = 2 }; /* flags; numbers equal HCT_MR_*     */
 struct driver_mr {
     uint32_t pd;
-    uint32_t vm;       /* in whose RAM; must be the driver's unless host.vm_requester = shared */
-    uint64_t va;       /* of byte 0; PHYSICAL: ignored, driver_mr_va tells the bus address     */
-    uint64_t bytes;    /* 1 .. 2^30 less the offset of va in its page                          */
-    uint32_t access;   /* ACC_*                                                                */
-    uint32_t flags;    /* DRIVER_MR_*                                                          */
-    uint32_t layout;   /* enum driver_layout                                                   */
+    uint32_t vm;     /* in whose RAM; must be the driver's unless host.vm_requester = shared */
+    uint64_t va;     /* of byte 0; PHYSICAL: ignored, driver_mr_va tells the bus address     */
+    uint64_t bytes;  /* 1 .. 2^30 less the offset of va in its page                          */
+    uint32_t access; /* ACC_*                                                                */
+    uint32_t flags;  /* DRIVER_MR_*                                                          */
+    uint32_t layout; /* enum driver_layout                                                   */
     uint64_t layout_arg;
 };
 uint32_t driver_mr(struct machine *m, const struct driver_mr *s, struct hca_error *err);
@@ -142,17 +142,17 @@ uint32_t driver_srq(struct machine *m, const struct driver_srq *s, struct hca_er
 
 struct driver_qp {
     uint32_t pd, send_cq, recv_cq;
-    uint32_t srq;               /* or DRIVER_NONE                                         */
-    uint32_t sq_entries;        /* WQEs; rounded up to a power of two                     */
-    uint32_t rq_entries;        /* 0 with an SRQ                                          */
+    uint32_t srq;        /* or DRIVER_NONE                                         */
+    uint32_t sq_entries; /* WQEs; rounded up to a power of two                     */
+    uint32_t rq_entries; /* 0 with an SRQ                                          */
     uint32_t sq_psn, qkey, access;
     uint16_t mtu_bytes, inline_bytes, core;
-    uint8_t type;               /* enum qp_type: QPT_RC, QPT_UC, QPT_UD, QPT_GSI          */
+    uint8_t type; /* enum qp_type: QPT_RC, QPT_UC, QPT_UD, QPT_GSI          */
     uint8_t native, sig_all, sge_max;
     uint8_t rd_atomic, rd_atomic_dest; /* requester side, responder side                  */
     uint8_t timeout, retry_cnt, rnr_retry, min_rnr_timer;
     uint8_t sl, traffic_class, weight;
-    uint8_t mmio_wqe;           /* native: single WQEs that fit go by MMIO                */
+    uint8_t mmio_wqe; /* native: single WQEs that fit go by MMIO                */
 };
 uint32_t driver_qp(struct machine *m, const struct driver_qp *s, struct hca_error *err);
 
@@ -163,7 +163,8 @@ struct driver_peer {
 };
 void driver_qp_peer(const struct machine *m, uint32_t qp, struct driver_peer *out);
 
-/* RC, UC: INIT, RTR to that peer, RTS. UD and GSI need no peer (NULL) and are brought to RTS too. */
+/* RC, UC: INIT, RTR to that peer, RTS. UD and GSI need no peer (NULL) and are brought to RTS too.
+ */
 void driver_connect(struct machine *m, uint32_t qp, const struct driver_peer *to);
 
 struct driver_ah {
@@ -183,9 +184,10 @@ void driver_destroy_mr(struct machine *m, uint32_t mr);
 void driver_destroy_pd(struct machine *m, uint32_t pd);
 void driver_reset(struct machine *m, uint32_t driver); /* CTL = RESET */
 
-/* --- memory of an MR --------------------------------------------------------------------------- */
+/* --- memory of an MR -------------------------------------------------------------------------- */
 
-uint32_t driver_mr_key(const struct machine *m, uint32_t mr); /* lkey = rkey; valid when not pending */
+uint32_t driver_mr_key(const struct machine *m,
+                       uint32_t mr); /* lkey = rkey; valid when not pending */
 uint64_t driver_mr_va(const struct machine *m, uint32_t mr);
 /* Bytes as the CPU sees them now; false: [off, off + len) lies outside the MR. */
 bool driver_mr_read(const struct machine *m, uint32_t mr, uint64_t off, void *to, size_t len);
@@ -195,26 +197,26 @@ uint8_t *driver_mr_at(const struct machine *m, uint32_t mr, uint64_t off, size_t
 /* Bus address of a byte (DMA benches) and how many bytes follow it in sequence on the bus. */
 uint64_t driver_mr_bus(const struct machine *m, uint32_t mr, uint64_t off, uint64_t *run);
 
-/* --- data path --------------------------------------------------------------------------------- */
+/* --- data path -------------------------------------------------------------------------------- */
 
 enum { DRIVER_SGE_MAX = 16, DRIVER_WR_RECV = 64 /* in place of enum wr_opcode */ };
 struct driver_wr {
-    uint64_t wr_id;    /* given back in the completion; its low 32 bits are the mid of stamps  */
-    uint32_t qp;       /* or DRIVER_NONE for a receive on srq                                  */
+    uint64_t wr_id; /* given back in the completion; its low 32 bits are the mid of stamps  */
+    uint32_t qp;    /* or DRIVER_NONE for a receive on srq                                  */
     uint32_t srq;
-    uint8_t opcode;    /* enum wr_opcode or DRIVER_WR_RECV                                     */
-    uint8_t flags;     /* WRF_*: fence, signaled, solicited, inline (native only, else ignored) */
-    uint8_t more;      /* the next post of this queue belongs to the same call: one doorbell   */
+    uint8_t opcode; /* enum wr_opcode or DRIVER_WR_RECV                                     */
+    uint8_t flags;  /* WRF_*: fence, signaled, solicited, inline (native only, else ignored) */
+    uint8_t more;   /* the next post of this queue belongs to the same call: one doorbell   */
     uint8_t nsge;
-    uint32_t imm;      /* immediate as a number                                                */
-    uint32_t rkey;     /* WRITE, READ, atomics; SEND_INV, LOCAL_INV: key to invalidate         */
-    uint64_t raddr;    /* WRITE, READ, atomics                                                 */
+    uint32_t imm;   /* immediate as a number                                                */
+    uint32_t rkey;  /* WRITE, READ, atomics; SEND_INV, LOCAL_INV: key to invalidate         */
+    uint64_t raddr; /* WRITE, READ, atomics                                                 */
     uint64_t compare, swap_add;
     uint32_t remote_qpn, qkey, ah; /* UD; qkey: bit 31 set means that of the QP                */
     uint32_t key_mr, key_access;   /* FAST_REG: own MR opened with DRIVER_MR_FAST              */
     struct {
         uint32_t mr, len;
-        uint64_t off;  /* from byte 0 of the MR; may lie outside                               */
+        uint64_t off; /* from byte 0 of the MR; may lie outside                               */
     } sge[DRIVER_SGE_MAX];
 };
 
@@ -231,14 +233,14 @@ const char *driver_why(const struct machine *m); /* of the last driver_post that
 /* Completion of a send (unsignalled ones too: proved by a later CQE of the queue) or a receive. */
 struct driver_completion {
     uint64_t wr_id;
-    uint64_t visible_ps; /* CQE visible to the cores       */
-    uint64_t polled_ps;  /* CQE taken by the core          */
-    uint32_t qp;         /* id; of a receive on an SRQ: the QP it came in by */
+    uint64_t visible_ps;            /* CQE visible to the cores       */
+    uint64_t polled_ps;             /* CQE taken by the core          */
+    uint32_t qp;                    /* id; of a receive on an SRQ: the QP it came in by */
     uint32_t byte_len, imm, src_qp; /* imm: as a number; SEND_INV: the key  */
-    uint16_t wc_flags;   /* GRH 1, IMM 2, INVALIDATE 4     */
-    uint8_t status, opcode; /* enum wc_status, wc_opcode   */
-    uint8_t recv;        /* of a receive queue             */
-    uint8_t silent;      /* unsignalled, no CQE of its own */
+    uint16_t wc_flags;              /* GRH 1, IMM 2, INVALIDATE 4     */
+    uint8_t status, opcode;         /* enum wc_status, wc_opcode   */
+    uint8_t recv;                   /* of a receive queue             */
+    uint8_t silent;                 /* unsignalled, no CQE of its own */
 };
 bool machine_completion(struct machine *m, struct driver_completion *out);
 

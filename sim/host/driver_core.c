@@ -4,9 +4,9 @@
 #include "model/trace.h"
 
 const char *const cpu_cause_name[CPU_CAUSES] = {
-    [CPU_POST] = "post",       [CPU_DOORBELL] = "doorbell",      [CPU_POLL] = "poll",
+    [CPU_POST] = "post",           [CPU_DOORBELL] = "doorbell",     [CPU_POLL] = "poll",
     [CPU_INTERRUPT] = "interrupt", [CPU_SWITCH] = "context_switch", [CPU_SYSCALL] = "syscall",
-    [CPU_COMMAND] = "command", [CPU_IDLE_POLL] = "idle_poll",
+    [CPU_COMMAND] = "command",     [CPU_IDLE_POLL] = "idle_poll",
 };
 
 uint64_t cycles_ps(const struct machine *m, uint64_t cycles)
@@ -14,7 +14,7 @@ uint64_t cycles_ps(const struct machine *m, uint64_t cycles)
     return (cycles * 1000000 + m->p->cpu_clock_mhz - 1) / m->p->cpu_clock_mhz;
 }
 
-/* --- jobs --------------------------------------------------------------------------------------------------- */
+/* --- jobs ------------------------------------------------------------------------------------- */
 
 static enum cpu_cause cause_of(uint8_t kind)
 {
@@ -90,11 +90,6 @@ const struct job *core_peek(const struct machine *m, uint32_t core)
     return link == 0 ? NULL : JOB(m, link);
 }
 
-void core_charge(struct machine *m, uint32_t core, enum cpu_cause cause, uint64_t cycles)
-{
-    m->f.core[core].cycles[cause] += cycles;
-}
-
 /* An idle core goes round its CQs; the round that ends at or after now sees the CQE. */
 uint64_t core_poll_at(const struct machine *m, uint32_t core, uint64_t now_ps)
 {
@@ -108,7 +103,7 @@ uint64_t core_poll_at(const struct machine *m, uint32_t core, uint64_t now_ps)
     return c->free_at + (now_ps - c->free_at + round - 1) / round * round;
 }
 
-/* --- the actor ------------------------------------------------------------------------------------------------ */
+/* --- the actor -------------------------------------------------------------------------------- */
 
 uint64_t machine_next(const struct machine *m)
 {
@@ -143,22 +138,16 @@ static void run(struct machine *m, uint64_t now_ps, uint32_t core)
 
     c->busy = 0;
     c->free_at = c->due;
-    c->cycles[cause_of(j.kind)] += j.cycles;
+    const uint32_t syscall = j.kind == JOB_WAKE ? (uint32_t)m->p->cpu_syscall_cycles : 0;
+    c->cycles[cause_of(j.kind)] += j.cycles - syscall;
+    c->cycles[CPU_SYSCALL] += syscall;
     switch (j.kind) {
     case JOB_CQE:
     case JOB_ARM:
-    case JOB_WAKE:
-        poll_job(m, now_ps, core, &j);
-        break;
-    case JOB_IRQ:
-        irq_job(m, now_ps, &j);
-        break;
-    case JOB_COMMAND:
-        step_job(m, now_ps, &j);
-        break;
-    default:
-        post_job(m, now_ps, core, &j);
-        break;
+    case JOB_WAKE: poll_job(m, now_ps, core, &j); break;
+    case JOB_IRQ: irq_job(m, now_ps, &j); break;
+    case JOB_COMMAND: step_job(m, now_ps, &j); break;
+    default: post_job(m, now_ps, core, &j); break;
     }
     start(m, c);
 }
@@ -191,11 +180,11 @@ void machine_account(const struct machine *m, uint32_t core, uint64_t until_ps,
     const uint64_t idle_ps = c->idle_ps + (idle ? until_ps - c->free_at : 0);
 
     memcpy(cycles, c->cycles, sizeof c->cycles);
-    cycles[CPU_IDLE_POLL] = idle_ps / 1000000 * m->p->cpu_clock_mhz +
-                            idle_ps % 1000000 * m->p->cpu_clock_mhz / 1000000;
+    cycles[CPU_IDLE_POLL] =
+        idle_ps / 1000000 * m->p->cpu_clock_mhz + idle_ps % 1000000 * m->p->cpu_clock_mhz / 1000000;
 }
 
-/* --- what leaves a core ------------------------------------------------------------------------------------------ */
+/* --- what leaves a core ----------------------------------------------------------------------- */
 
 static void mmio(struct machine *m, uint64_t now_ps, const struct mmio_req *r)
 {
@@ -209,8 +198,13 @@ static void mmio(struct machine *m, uint64_t now_ps, const struct mmio_req *r)
 void mmio_write(struct machine *m, uint64_t now_ps, const struct drv *d, uint8_t bar,
                 uint32_t offset, uint8_t len, uint64_t data)
 {
-    const struct mmio_req r = {.d0 = data, .offset = offset, .hca = (uint8_t)d->at.hca,
-                               .fn = (uint8_t)d->at.fn, .bar = bar, .len = len, .write = 1};
+    const struct mmio_req r = {.d0 = data,
+                               .offset = offset,
+                               .hca = (uint8_t)d->at.hca,
+                               .fn = (uint8_t)d->at.fn,
+                               .bar = bar,
+                               .len = len,
+                               .write = 1};
     mmio(m, now_ps, &r);
 }
 
@@ -219,7 +213,10 @@ void mmio_wqe(struct machine *m, uint64_t now_ps, const struct drv *d, uint32_t 
               const uint8_t *bytes)
 {
     struct mmio_req r = {.offset = d->uar_page * PAGE_BYTES + UAR_WQE + part * 64,
-                         .hca = (uint8_t)d->at.hca, .fn = (uint8_t)d->at.fn, .bar = 2, .len = 64,
+                         .hca = (uint8_t)d->at.hca,
+                         .fn = (uint8_t)d->at.fn,
+                         .bar = 2,
+                         .len = 64,
                          .write = 1};
     _Static_assert(offsetof(struct mmio_req, d7) - offsetof(struct mmio_req, d0) == 56, "d0 .. d7");
     memcpy((uint8_t *)&r + offsetof(struct mmio_req, d0), bytes, 64);
@@ -229,8 +226,12 @@ void mmio_wqe(struct machine *m, uint64_t now_ps, const struct drv *d, uint32_t 
 void mmio_read(struct machine *m, uint64_t now_ps, struct drv *d, uint32_t offset)
 {
     d->tag = ++m->f.tag;
-    const struct mmio_req r = {.offset = offset, .tag = d->tag, .hca = (uint8_t)d->at.hca,
-                               .fn = (uint8_t)d->at.fn, .bar = 1, .len = 4};
+    const struct mmio_req r = {.offset = offset,
+                               .tag = d->tag,
+                               .hca = (uint8_t)d->at.hca,
+                               .fn = (uint8_t)d->at.fn,
+                               .bar = 1,
+                               .len = 4};
     mmio(m, now_ps, &r);
 }
 

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-/* --- arrays -------------------------------------------------------------------------------------- */
+/* --- arrays ----------------------------------------------------------------------------------- */
 
 struct vec {
     void *p;
@@ -19,14 +19,31 @@ struct vec {
     uint32_t head;         /* queues: entries taken; pools: first free entry + 1            */
 };
 enum vec_id {
-    V_VM, V_BLOCK, V_DRIVER, V_PD, V_MR, V_CQ, V_SRQ, V_QP, V_AH, V_HANDLE, V_WRID, V_PAGE,
-    V_FULL,               /* tables                                                         */
-    V_JOB, V_STEP, V_SENT, V_VISIBLE, /* pools; the first member of an entry is its link      */
-    V_MMIO, V_DONE, V_STAMP, V_ASYNC, /* queues                                              */
+    V_VM,
+    V_BLOCK,
+    V_DRIVER,
+    V_PD,
+    V_MR,
+    V_CQ,
+    V_SRQ,
+    V_QP,
+    V_AH,
+    V_HANDLE,
+    V_WRID,
+    V_PAGE,
+    V_FULL, /* tables                                                         */
+    V_JOB,
+    V_STEP,
+    V_SENT,
+    V_VISIBLE, /* pools; the first member of an entry is its link      */
+    V_MMIO,
+    V_DONE,
+    V_STAMP,
+    V_ASYNC, /* queues                                              */
     VECS
 };
 
-/* --- memory -------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 enum { BLOCK_BYTES = 2 << 20, BLOCK_PAGES = 512, GROUP_BLOCKS = 512 };
 enum block_class { BLOCK_4K, BLOCK_2M, BLOCK_1G };
@@ -42,15 +59,16 @@ struct vm {
     uint64_t next[MEM_KINDS], end[MEM_KINDS]; /* guest-physical range left of each kind        */
     uint32_t first_block;                     /* in V_BLOCK: one per 2 MiB of its RAM          */
     uint32_t blocks, used;
-    uint16_t rid;                             /* whose domain maps it; 0: none yet             */
+    uint16_t rid; /* whose domain maps it; 0: none yet             */
     uint16_t pad[3];
 };
 
-/* --- objects ------------------------------------------------------------------------------------- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 enum obj_state { OBJ_WANTED, OBJ_READY, OBJ_GONE };
 
-struct ring_mem { /* guest-physical: page directory, then its pages (page 0: indices); native: ring */
+struct ring_mem { /* guest-physical: page directory, then its pages (page 0: indices); native: ring
+                   */
     uint64_t pdir, pages;
     uint32_t chunks, entries;
 };
@@ -63,10 +81,10 @@ struct drv {
     uint32_t step_first, step_last; /* V_STEP                                               */
     uint32_t qp_of, cq_of, srq_of;  /* V_HANDLE: ids + 1 by handle                          */
     uint32_t version, uar_page, uc, caps_max_qp_wr;
-    uint32_t value;                 /* of the MMIO read answered last                       */
-    uint16_t tag;                   /* of the MMIO read under way                           */
-    uint8_t phase;                  /* enum step_phase                                      */
-    uint8_t interrupted;            /* vector 0 came                                        */
+    uint32_t value;      /* of the MMIO read answered last                       */
+    uint16_t tag;        /* of the MMIO read under way                           */
+    uint8_t phase;       /* enum step_phase                                      */
+    uint8_t interrupted; /* vector 0 came                                        */
     uint32_t async_head, notify_head;
 };
 
@@ -103,7 +121,7 @@ struct srq {
     struct queue_state q;
     uint64_t record;
     uint32_t driver, handle, wrid; /* V_WRID: native only                                    */
-    uint8_t state, pad[3];
+    uint8_t state, gen, pad[2];
 };
 
 struct qp {
@@ -111,32 +129,41 @@ struct qp {
     struct driver_peer peer;
     struct ring_mem ring;
     struct queue_state sq, rq;
-    uint64_t record, rq_base;       /* native                                                */
+    uint64_t record, rq_base; /* native                                                */
     uint32_t driver, handle, qpn, wrid;
     uint32_t sent_first, sent_last; /* V_SENT: written and not yet reported                  */
     uint32_t unrung;                /* V_SENT: first one published but not announced         */
     uint32_t signalled;             /* of them, with CQE to come                             */
     uint16_t sq_stride, rq_stride;
     uint8_t units_max, batch, state, watched; /* watched: in V_FULL                          */
-    uint8_t db_queued, rq_db_queued, has_peer, pad;
+    uint8_t gen, announced, has_peer, pad;    /* announced: a doorbell outside of a post call   */
 };
 
 struct ah {
     struct driver_ah s;
 };
 
-/* --- pools and queues ---------------------------------------------------------------------------- */
+/* --- pools and queues ------------------------------------------------------------------------- */
 
 enum job_kind {
-    JOB_POST, JOB_DOORBELL, JOB_MMIO_WQE, JOB_RECV, JOB_RECV_DOORBELL, JOB_CQE, JOB_ARM, JOB_WAKE,
-    JOB_IRQ, JOB_COMMAND
+    JOB_POST,
+    JOB_DOORBELL,
+    JOB_MMIO_WQE,
+    JOB_RECV,
+    JOB_RECV_DOORBELL,
+    JOB_CQE,
+    JOB_ARM,
+    JOB_WAKE,
+    JOB_IRQ,
+    JOB_COMMAND
 };
 struct job {
     uint32_t next;
-    uint32_t id, id2;   /* QP, CQ or driver; receive: SRQ                                   */
+    uint32_t id, id2; /* QP, CQ or driver; receive: SRQ                                   */
     uint32_t cycles;
     uint64_t not_before;
-    uint8_t kind, more, count, pad[5];
+    uint8_t kind, more, count, gen; /* gen: of the queue, when the job was queued           */
+    uint8_t pad[4];
 };
 struct sent {
     uint32_t next;
@@ -163,7 +190,7 @@ struct page {
 
 struct core {
     uint64_t due, free_at;
-    uint64_t idle_ps;  /* spent polling empty CQs                                            */
+    uint64_t idle_ps; /* spent polling empty CQs                                            */
     uint64_t cycles[CPU_CAUSES];
     struct job cur;
     uint32_t first, last; /* V_JOB                                                           */
@@ -176,7 +203,8 @@ enum { CORES_MAX = 256, TEXT_MAX = 400, RECHECK_POLLS = 20 };
 
 struct fixed {
     struct core core[CORES_MAX];
-    uint64_t recheck_at; /* full rings without a CQE to come are looked at again; UINT64_MAX: none */
+    uint64_t
+        recheck_at; /* full rings without a CQE to come are looked at again; UINT64_MAX: none */
     uint64_t commands, last_ps;
     uint64_t next_due;
     uint32_t pages_used, pending, cores;
@@ -194,7 +222,7 @@ struct machine {
     struct fixed f;
 };
 
-/* --- driver_vec.c --------------------------------------------------------------------------------- */
+/* --- driver_vec.c ----------------------------------------------------------------------------- */
 
 /* Appends a zeroed entry (queues and tables); NULL: no memory, told by machine_failed. */
 void *vec_add(struct machine *m, enum vec_id v);
@@ -210,14 +238,14 @@ static inline void *vec_at(const struct machine *m, enum vec_id v, uint32_t i)
 {
     return (uint8_t *)m->v[v].p + (size_t)i * m->v[v].size;
 }
-#define DRV(m, i) ((struct drv *)vec_at((m), V_DRIVER, (i)))
-#define PD(m, i)  ((struct pd *)vec_at((m), V_PD, (i)))
-#define MR(m, i)  ((struct mr *)vec_at((m), V_MR, (i)))
-#define CQ(m, i)  ((struct cq *)vec_at((m), V_CQ, (i)))
-#define SRQ(m, i) ((struct srq *)vec_at((m), V_SRQ, (i)))
-#define QP(m, i)  ((struct qp *)vec_at((m), V_QP, (i)))
-#define AH(m, i)  ((struct ah *)vec_at((m), V_AH, (i)))
-#define VM(m, i)  ((struct vm *)vec_at((m), V_VM, (i)))
+#define DRV(m, i)  ((struct drv *)vec_at((m), V_DRIVER, (i)))
+#define PD(m, i)   ((struct pd *)vec_at((m), V_PD, (i)))
+#define MR(m, i)   ((struct mr *)vec_at((m), V_MR, (i)))
+#define CQ(m, i)   ((struct cq *)vec_at((m), V_CQ, (i)))
+#define SRQ(m, i)  ((struct srq *)vec_at((m), V_SRQ, (i)))
+#define QP(m, i)   ((struct qp *)vec_at((m), V_QP, (i)))
+#define AH(m, i)   ((struct ah *)vec_at((m), V_AH, (i)))
+#define VM(m, i)   ((struct vm *)vec_at((m), V_VM, (i)))
 #define JOB(m, l)  ((struct job *)vec_at((m), V_JOB, (l)-1))
 #define STEP(m, l) ((struct step *)vec_at((m), V_STEP, (l)-1))
 #define SENT(m, l) ((struct sent *)vec_at((m), V_SENT, (l)-1))
@@ -226,10 +254,11 @@ static inline void *vec_at(const struct machine *m, enum vec_id v, uint32_t i)
 /* Says why in err (may be NULL) and returns DRIVER_NONE. */
 __attribute__((format(printf, 2, 3))) uint32_t driver_refuse(struct hca_error *err,
                                                              const char *format, ...);
+#define NO(err, ...) (driver_refuse((err), __VA_ARGS__), false)
 /* Keeps the first failure for machine_failed. */
 __attribute__((format(printf, 2, 3))) void machine_fail(struct machine *m, const char *format, ...);
 
-/* --- driver_memory.c: guest memory and VT-d ---------------------------------------------------------- */
+/* --- driver_memory.c: guest memory and VT-d --------------------------------------------------- */
 
 bool mem_open(struct machine *m, struct hca_error *err);
 /* Lets the function of a driver see the RAM of its VM. */
@@ -238,6 +267,7 @@ bool mem_attach(struct machine *m, const struct driver_place *at, struct hca_err
 uint64_t mem_take(struct machine *m, uint32_t vm, uint64_t pages, enum mem_kind kind);
 /* Bus address of a guest-physical one; in sequence within a page, for MEM_COHERENT within 2 MiB. */
 uint64_t mem_bus(const struct machine *m, uint32_t vm, uint64_t gpa);
+uint64_t mem_phys(const struct machine *m, uint32_t vm, uint64_t gpa);
 /* What a core sees there, to the end of the page. */
 uint8_t *mem_at(const struct machine *m, uint32_t vm, uint64_t gpa);
 /* The same by a bus address that mem_bus gave. */
@@ -261,19 +291,18 @@ static inline void mem_put32(struct machine *m, uint32_t vm, uint64_t gpa, uint3
     mem_put(m, vm, gpa, &v, sizeof v);
 }
 
-/* --- driver_mr.c ---------------------------------------------------------------------------------- */
+/* --- driver_mr.c ------------------------------------------------------------------------------ */
 
 /* Builds the page directory of an MR. False: no room. */
 bool mr_build(struct machine *m, struct mr *r, uint32_t vm);
 
-/* --- driver_core.c: cores ------------------------------------------------------------------------- */
+/* --- driver_core.c: cores --------------------------------------------------------------------- */
 
 uint64_t cycles_ps(const struct machine *m, uint64_t cycles);
 /* Queues a job; front: before those that wait. */
 void core_add(struct machine *m, uint32_t core, const struct job *j, bool front);
 /* The job that will run after the one under way; NULL: none. */
 const struct job *core_peek(const struct machine *m, uint32_t core);
-void core_charge(struct machine *m, uint32_t core, enum cpu_cause cause, uint64_t cycles);
 /* A CQ became visible to a polling core: the next round of polls finds it at this time. */
 uint64_t core_poll_at(const struct machine *m, uint32_t core, uint64_t now_ps);
 
@@ -284,14 +313,48 @@ void mmio_wqe(struct machine *m, uint64_t now_ps, const struct drv *d, uint32_t 
               const uint8_t *bytes);
 void stamp(struct machine *m, uint64_t at_ps, uint64_t wr_id, uint8_t stage);
 
-/* --- what jobs do when their cycles are spent --------------------------------------------------------- */
+/* --- driver_wqe.c ----------------------------------------------------------------------------- */
+
+enum { WQE_MAX = 512 };
+/* Writes a send or receive WQE in the format of its queue; bytes used (native send: to the end of
+ * the last unit). *why and 0: a verbs library would refuse it. */
+uint32_t wqe_send(struct machine *m, const struct qp *q, const struct driver_wr *w, uint32_t index,
+                  uint8_t to[WQE_MAX], const char **why);
+uint32_t wqe_recv(struct machine *m, const struct driver_wr *w, bool native, uint32_t sges,
+                  uint8_t to[WQE_MAX]);
+/* Bytes from one pvrdma receive (send) WQE to the next. */
+static inline uint32_t recv_stride(uint32_t sges)
+{
+    uint32_t n = 32;
+    while (n < 16 + 16 * sges) {
+        n *= 2;
+    }
+    return n;
+}
+static inline uint32_t send_stride(uint32_t sges)
+{
+    uint32_t n = 128;
+    while (n < 80 + 16 * sges) {
+        n *= 2;
+    }
+    return n;
+}
+/* Most units a native send WQE of this QP can have. */
+uint32_t wqe_units_max(const struct driver_qp *s);
+
+/* --- what jobs do when their cycles are spent ------------------------------------------------- */
 
 void post_job(struct machine *m, uint64_t now_ps, uint32_t core, const struct job *j);
 void poll_job(struct machine *m, uint64_t now_ps, uint32_t core, const struct job *j);
 void irq_job(struct machine *m, uint64_t now_ps, const struct job *j);
 void step_job(struct machine *m, uint64_t now_ps, const struct job *j);
 
-/* --- driver_poll.c ---------------------------------------------------------------------------------- */
+/* --- driver_irq.c ----------------------------------------------------------------------------- */
+
+/* Programs the MSI-X table of a function and unmasks it. */
+void irq_vectors(struct machine *m, uint64_t now_ps, uint32_t driver);
+
+/* --- driver_poll.c ---------------------------------------------------------------------------- */
 
 /* First use of a CQ by a QP: which core looks at it, and its first arming. */
 void cq_bind(struct machine *m, uint32_t cq, uint32_t core);
@@ -300,11 +363,14 @@ void cq_look(struct machine *m, uint64_t now_ps, uint32_t cq);
 void cq_wake(struct machine *m, uint64_t now_ps, uint32_t cq);
 /* Forgets what was posted and not completed. */
 void qp_forget(struct machine *m, struct qp *q);
+/* The same, and clears the ring indices in memory, as the driver does at RESET. */
+void qp_reset(struct machine *m, struct qp *q);
 void page_add(struct machine *m, uint64_t phys, uint32_t cq);
 uint32_t page_find(const struct machine *m, uint64_t phys); /* id + 1, 0: none */
 
-/* --- driver_step.c: commands ------------------------------------------------------------------------- */
+/* --- driver_step.c: commands ------------------------------------------------------------------ */
 
+enum { UAR_PFN = 0xfe000 }; /* page frame of BAR2 as the guest sees it */
 enum step_kind { STEP_VERSION, STEP_DSR, STEP_VECTORS, STEP_ACTIVATE, STEP_RESET, STEP_COMMAND };
 /* arg of MODIFY_QP: state; of CREATE_BIND and the like unused */
 void step_add(struct machine *m, uint32_t driver, enum step_kind kind, uint32_t cmd, uint32_t id,

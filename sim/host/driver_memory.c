@@ -2,14 +2,15 @@
  *
  * A VM's guest-physical space is taken into use in blocks of 2 MiB. A block is mapped when it is
  * opened, with pages of 4 KiB, 2 MiB or (512 blocks at once) 1 GiB; which, follows from the host.*
- * parameters or the layout of an MR. With VT-d on, bus address = BUS_BASE + VM part + guest-physical
- * address, which no VM's RAM lies at; off and pass-through: bus address = physical address. */
+ * parameters or the layout of an MR. With VT-d on, bus address = BUS_BASE + VM part +
+ * guest-physical address, which no VM's RAM lies at; off and pass-through: bus address = physical
+ * address. */
 #include "sim/host/driver_i.h"
 
 #include <inttypes.h>
 
-#define BUS_BASE  (1ULL << 32) /* above the interrupt window                         */
-#define GIB       (1ULL << 30)
+#define BUS_BASE     (1ULL << 32) /* above the interrupt window                         */
+#define GIB          (1ULL << 30)
 #define VM_STRIDE(p) (((p)->host_mem_bytes + GIB - 1) / GIB * GIB)
 enum { ADAPTER_DEVFN = 255, RIGHTS = 3 };
 
@@ -28,7 +29,7 @@ static uint16_t rid_of(uint32_t hca, uint32_t fn)
     return (uint16_t)((hca + 1) << 8 | fn);
 }
 
-/* --- adapter contexts --------------------------------------------------------------------------------- */
+/* --- adapter contexts ------------------------------------------------------------------------- */
 
 /* Contexts of adapter i: in its own domain, or where its bus addresses are physical ones. */
 static bool map_contexts(struct machine *m, uint32_t hca, struct hca_error *err)
@@ -50,8 +51,8 @@ static bool map_contexts(struct machine *m, uint32_t hca, struct hca_error *err)
         return false;
     }
     const uint64_t phys = host_hyp_take(m->h, bytes, BLOCK_BYTES);
-    if (phys == 0 || !host_map(m->h, rid_of(hca, ADAPTER_DEVFN), CTX_BUS, phys, bytes, RIGHTS,
-                               BLOCK_BYTES)) {
+    if (phys == 0 ||
+        !host_map(m->h, rid_of(hca, ADAPTER_DEVFN), CTX_BUS, phys, bytes, RIGHTS, BLOCK_BYTES)) {
         (void)driver_refuse(err,
                             "host %u: %" PRIu64 " bytes of adapter contexts do not fit the "
                             "hypervisor area of %" PRIu64 " bytes; lower hca.qp_max, cq_max, "
@@ -87,7 +88,7 @@ bool mem_open(struct machine *m, struct hca_error *err)
     return true;
 }
 
-/* --- layout ---------------------------------------------------------------------------------------------- */
+/* --- layout ----------------------------------------------------------------------------------- */
 
 static uint64_t mix(uint64_t x)
 {
@@ -129,7 +130,8 @@ static bool is_giant(const struct machine *m, const struct vm *v, uint32_t block
 {
     const uint32_t group = block / GROUP_BLOCKS;
 
-    return (group + 1) * GROUP_BLOCKS <= v->blocks && share(group, m->p->host_share_1g_percent, 100);
+    return (group + 1) * GROUP_BLOCKS <= v->blocks &&
+           share(group, m->p->host_share_1g_percent, 100);
 }
 
 static enum block_class class_of(const struct machine *m, const struct vm *v, uint32_t block,
@@ -163,7 +165,7 @@ static struct block *block_at(const struct machine *m, uint32_t vm, uint64_t gpa
     return vec_at(m, V_BLOCK, VM(m, vm)->first_block + (uint32_t)(gpa / BLOCK_BYTES));
 }
 
-static uint64_t phys_of(const struct machine *m, uint32_t vm, uint64_t gpa)
+uint64_t mem_phys(const struct machine *m, uint32_t vm, uint64_t gpa)
 {
     const struct block *const b = block_at(m, vm, gpa);
     uint64_t page = gpa % BLOCK_BYTES / PAGE_BYTES;
@@ -176,12 +178,12 @@ static uint64_t phys_of(const struct machine *m, uint32_t vm, uint64_t gpa)
 
 uint64_t mem_bus(const struct machine *m, uint32_t vm, uint64_t gpa)
 {
-    return remapped(m) ? BUS_BASE + vm * VM_STRIDE(m->p) + gpa : phys_of(m, vm, gpa);
+    return remapped(m) ? BUS_BASE + vm * VM_STRIDE(m->p) + gpa : mem_phys(m, vm, gpa);
 }
 
 uint8_t *mem_at(const struct machine *m, uint32_t vm, uint64_t gpa)
 {
-    return host_mem(m->h, phys_of(m, vm, gpa), PAGE_BYTES - gpa % PAGE_BYTES);
+    return host_mem(m->h, mem_phys(m, vm, gpa), PAGE_BYTES - gpa % PAGE_BYTES);
 }
 
 uint8_t *mem_bus_at(const struct machine *m, uint32_t vm, uint64_t bus)
@@ -190,7 +192,7 @@ uint8_t *mem_bus_at(const struct machine *m, uint32_t vm, uint64_t bus)
                        : host_mem(m->h, bus, PAGE_BYTES - bus % PAGE_BYTES);
 }
 
-/* --- taking memory ----------------------------------------------------------------------------------------- */
+/* --- taking memory ---------------------------------------------------------------------------- */
 
 static bool map_block(struct machine *m, uint32_t vm, uint32_t block)
 {
@@ -200,8 +202,7 @@ static bool map_block(struct machine *m, uint32_t vm, uint32_t block)
     const uint64_t bus = mem_bus(m, vm, gpa);
 
     if (b->class == BLOCK_1G) {
-        return block % GROUP_BLOCKS != 0 ||
-               host_map(m->h, v->rid, bus, b->phys, GIB, RIGHTS, GIB);
+        return block % GROUP_BLOCKS != 0 || host_map(m->h, v->rid, bus, b->phys, GIB, RIGHTS, GIB);
     }
     if (!b->scattered || !remapped(m)) {
         return host_map(m->h, v->rid, bus, b->phys, BLOCK_BYTES, RIGHTS,
@@ -209,7 +210,7 @@ static bool map_block(struct machine *m, uint32_t vm, uint32_t block)
     }
     for (uint64_t i = 0; i < BLOCK_PAGES; i++) {
         const uint64_t at = gpa + i * PAGE_BYTES;
-        if (!host_map(m->h, v->rid, mem_bus(m, vm, at), phys_of(m, vm, at), PAGE_BYTES, RIGHTS,
+        if (!host_map(m->h, v->rid, mem_bus(m, vm, at), mem_phys(m, vm, at), PAGE_BYTES, RIGHTS,
                       PAGE_BYTES)) {
             return false;
         }
@@ -270,20 +271,19 @@ bool mem_attach(struct machine *m, const struct driver_place *at, struct hca_err
         m->f.shared_rid = v->rid;
     }
     if (v->first_block == DRIVER_NONE || (fresh && !open_block(m, at->vm, MEM_COHERENT))) {
-        return driver_refuse(err, "host %u, VM %u: its memory cannot be mapped", m->index,
-                             at->vm) != DRIVER_NONE;
+        return NO(err, "host %u, VM %u: its memory cannot be mapped", m->index, at->vm);
     }
     if (fresh) {
         v->end[MEM_COHERENT] = BLOCK_BYTES;
     }
     if (rid != v->rid && !host_same_domain(m->h, rid, v->rid)) {
-        return driver_refuse(err, "host %u, adapter %u, function %u: no VT-d domain left", m->index,
-                             at->hca, at->fn) != DRIVER_NONE;
+        return NO(err, "host %u, adapter %u, function %u: no VT-d domain left", m->index, at->hca,
+                  at->fn);
     }
     return true;
 }
 
-/* --- access -------------------------------------------------------------------------------------------------- */
+/* --- access ----------------------------------------------------------------------------------- */
 
 static size_t least(size_t a, size_t b)
 {
@@ -296,7 +296,7 @@ void mem_put(struct machine *m, uint32_t vm, uint64_t gpa, const void *from, siz
 
     while (len != 0) {
         const size_t n = least(len, PAGE_BYTES - gpa % PAGE_BYTES);
-        const uint64_t phys = phys_of(m, vm, gpa);
+        const uint64_t phys = mem_phys(m, vm, gpa);
         memcpy(host_mem(m->h, phys, n), b, n);
         host_touch(m->h, phys, n);
         gpa += n;
@@ -311,7 +311,7 @@ void mem_get(struct machine *m, uint32_t vm, uint64_t gpa, void *to, size_t len)
 
     while (len != 0) {
         const size_t n = least(len, PAGE_BYTES - gpa % PAGE_BYTES);
-        const uint64_t phys = phys_of(m, vm, gpa);
+        const uint64_t phys = mem_phys(m, vm, gpa);
         memcpy(b, host_mem(m->h, phys, n), n);
         host_touch(m->h, phys, n);
         gpa += n;
@@ -320,7 +320,7 @@ void mem_get(struct machine *m, uint32_t vm, uint64_t gpa, void *to, size_t len)
     }
 }
 
-/* --- page directories ------------------------------------------------------------------------------------------ */
+/* --- page directories ------------------------------------------------------------------------- */
 
 bool mem_ring(struct machine *m, uint32_t vm, uint32_t chunks, struct ring_mem *out)
 {

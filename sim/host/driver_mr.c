@@ -5,7 +5,7 @@
 
 #define MR_BYTES_MAX (1ULL << 30) /* one page directory: 512 * 512 pages */
 
-/* --- checks --------------------------------------------------------------------------------------------- */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 static bool mr_ok(const struct machine *m, const struct driver_mr *s, struct hca_error *err)
 {
@@ -14,29 +14,31 @@ static bool mr_ok(const struct machine *m, const struct driver_mr *s, struct hca
     const uint64_t most = MR_BYTES_MAX - s->va % PAGE_BYTES;
 
     if (s->bytes == 0 || s->bytes > most) {
-        return driver_refuse(err, "MR of %" PRIu64 " bytes at 0x%" PRIx64 ": 1 to %" PRIu64
-                                  " fit a page directory; split it",
-                             s->bytes, s->va, most) != DRIVER_NONE;
+        return NO(err,
+                  "MR of %" PRIu64 " bytes at 0x%" PRIx64 ": 1 to %" PRIu64
+                  " fit a page directory; split it",
+                  s->bytes, s->va, most);
     }
     if (s->va > UINT64_MAX - s->bytes) {
-        return driver_refuse(err, "MR of %" PRIu64 " bytes at 0x%" PRIx64 " wraps around",
-                             s->bytes, s->va) != DRIVER_NONE;
+        return NO(err, "MR of %" PRIu64 " bytes at 0x%" PRIx64 " wraps around", s->bytes, s->va);
     }
     if (s->vm >= m->p->host_vms || (s->vm != own && !shared)) {
-        return driver_refuse(err, "MR in VM %u, its driver in VM %u: only host.vm_requester = "
-                                  "shared lets a function reach several VMs (host.vms = %" PRIu64 ")",
-                             s->vm, own, m->p->host_vms) != DRIVER_NONE;
+        return NO(err,
+                  "MR in VM %u, its driver in VM %u: only host.vm_requester = "
+                  "shared lets a function reach several VMs (host.vms = %" PRIu64 ")",
+                  s->vm, own, m->p->host_vms);
     }
     if (s->layout == DRIVER_LAYOUT_ALIAS &&
         (s->layout_arg < PAGE_BYTES || (s->layout_arg & (s->layout_arg - 1)) != 0)) {
-        return driver_refuse(err, "MR layout alias over %" PRIu64 " bytes: a power of two from 4096 "
-                                  "on is needed",
-                             s->layout_arg) != DRIVER_NONE;
+        return NO(err,
+                  "MR layout alias over %" PRIu64 " bytes: a power of two from 4096 "
+                  "on is needed",
+                  s->layout_arg);
     }
     return true;
 }
 
-/* --- layout ----------------------------------------------------------------------------------------------- */
+/* --- layout ----------------------------------------------------------------------------------- */
 
 static void set_page(struct machine *m, const struct mr *r, uint64_t page, uint64_t gpa)
 {
@@ -80,16 +82,12 @@ static bool lay_huge(struct machine *m, struct mr *r, uint64_t pages)
 static bool lay(struct machine *m, struct mr *r, uint64_t pages, uint64_t salt)
 {
     switch (r->s.layout) {
-    case DRIVER_LAYOUT_CONTIGUOUS:
-        return lay_run(m, r, pages, pages, MEM_COHERENT, 0);
-    case DRIVER_LAYOUT_FRAGMENTED:
-        return lay_run(m, r, pages, pages, MEM_4K, salt);
-    case DRIVER_LAYOUT_HUGE:
-        return lay_huge(m, r, pages);
+    case DRIVER_LAYOUT_CONTIGUOUS: return lay_run(m, r, pages, pages, MEM_COHERENT, 0);
+    case DRIVER_LAYOUT_FRAGMENTED: return lay_run(m, r, pages, pages, MEM_4K, salt);
+    case DRIVER_LAYOUT_HUGE: return lay_huge(m, r, pages);
     case DRIVER_LAYOUT_ALIAS:
         return lay_run(m, r, pages, r->s.layout_arg / PAGE_BYTES, MEM_DEFAULT, 0);
-    default:
-        return lay_run(m, r, pages, pages, MEM_DEFAULT, 0);
+    default: return lay_run(m, r, pages, pages, MEM_DEFAULT, 0);
     }
 }
 
@@ -117,8 +115,7 @@ static bool build_physical(struct machine *m, struct mr *r, uint64_t pages)
     const uint64_t at = mem_take(m, r->s.vm, pages, MEM_COHERENT);
     const uint64_t last = (pages - 1) * PAGE_BYTES;
 
-    if (at == 0 ||
-        mem_bus(m, r->s.vm, at - 1 + last) != mem_bus(m, r->s.vm, at - 1) + last) {
+    if (at == 0 || mem_bus(m, r->s.vm, at - 1 + last) != mem_bus(m, r->s.vm, at - 1) + last) {
         return false;
     }
     r->pages_gpa = at - 1;
@@ -143,8 +140,10 @@ uint32_t driver_mr(struct machine *m, const struct driver_mr *s, struct hca_erro
     const uint64_t pages = (off + s->bytes + PAGE_BYTES - 1) / PAGE_BYTES;
     if (physical ? !build_physical(m, r, pages) : !build_directory(m, r, pages, 1 + id)) {
         m->v[V_MR].n--;
-        return driver_refuse(err, "MR %u of %" PRIu64 " bytes: VM %u has no such room left in its %"
-                                  PRIu64 " bytes; raise host.mem_bytes",
+        return driver_refuse(err,
+                             "MR %u of %" PRIu64
+                             " bytes: VM %u has no such room left in its %" PRIu64
+                             " bytes; raise host.mem_bytes",
                              id, s->bytes, s->vm, m->p->host_mem_bytes);
     }
     step_add(m, r->driver, STEP_COMMAND, PV_CREATE_MR, id, 0);
@@ -166,7 +165,7 @@ uint64_t driver_mr_va(const struct machine *m, uint32_t mr)
     return MR(m, mr)->va;
 }
 
-/* --- access --------------------------------------------------------------------------------------------------- */
+/* --- access ----------------------------------------------------------------------------------- */
 
 static uint64_t bus_of(const struct machine *m, const struct mr *r, uint64_t off)
 {

@@ -6,20 +6,30 @@
 #include <stdlib.h>
 
 static const uint32_t entry_bytes[VECS] = {
-    [V_VM] = sizeof(struct vm),        [V_BLOCK] = sizeof(struct block),
-    [V_DRIVER] = sizeof(struct drv),   [V_PD] = sizeof(struct pd),
-    [V_MR] = sizeof(struct mr),        [V_CQ] = sizeof(struct cq),
-    [V_SRQ] = sizeof(struct srq),      [V_QP] = sizeof(struct qp),
-    [V_AH] = sizeof(struct ah),        [V_HANDLE] = sizeof(uint32_t),
-    [V_WRID] = sizeof(uint64_t),       [V_PAGE] = sizeof(struct page),
-    [V_FULL] = sizeof(uint32_t),       [V_JOB] = sizeof(struct job),
-    [V_STEP] = sizeof(struct step),    [V_SENT] = sizeof(struct sent),
-    [V_VISIBLE] = sizeof(struct visible), [V_MMIO] = sizeof(struct mmio_out),
-    [V_DONE] = sizeof(struct driver_completion), [V_STAMP] = sizeof(struct driver_stamp),
+    [V_VM] = sizeof(struct vm),
+    [V_BLOCK] = sizeof(struct block),
+    [V_DRIVER] = sizeof(struct drv),
+    [V_PD] = sizeof(struct pd),
+    [V_MR] = sizeof(struct mr),
+    [V_CQ] = sizeof(struct cq),
+    [V_SRQ] = sizeof(struct srq),
+    [V_QP] = sizeof(struct qp),
+    [V_AH] = sizeof(struct ah),
+    [V_HANDLE] = sizeof(uint32_t),
+    [V_WRID] = sizeof(uint64_t),
+    [V_PAGE] = sizeof(struct page),
+    [V_FULL] = sizeof(uint32_t),
+    [V_JOB] = sizeof(struct job),
+    [V_STEP] = sizeof(struct step),
+    [V_SENT] = sizeof(struct sent),
+    [V_VISIBLE] = sizeof(struct visible),
+    [V_MMIO] = sizeof(struct mmio_out),
+    [V_DONE] = sizeof(struct driver_completion),
+    [V_STAMP] = sizeof(struct driver_stamp),
     [V_ASYNC] = sizeof(struct driver_async),
 };
 
-/* --- arrays -------------------------------------------------------------------------------------- */
+/* --- arrays ----------------------------------------------------------------------------------- */
 
 static bool grow(struct machine *m, struct vec *v, uint32_t n)
 {
@@ -94,7 +104,7 @@ void pool_free(struct machine *m, enum vec_id id, uint32_t link)
     m->v[id].head = link;
 }
 
-/* --- messages ------------------------------------------------------------------------------------ */
+/* --- messages --------------------------------------------------------------------------------- */
 
 uint32_t driver_refuse(struct hca_error *err, const char *format, ...)
 {
@@ -134,7 +144,7 @@ bool machine_failed(struct machine *m, struct hca_error *err)
     return true;
 }
 
-/* --- open and close -------------------------------------------------------------------------------- */
+/* --- open and close --------------------------------------------------------------------------- */
 
 struct machine *machine_open(const struct hca_param *p, host *h, uint32_t host_index,
                              struct hca_error *err)
@@ -171,7 +181,7 @@ void machine_close(struct machine *m)
     free(m);
 }
 
-/* --- queues of the public interface ------------------------------------------------------------------ */
+/* --- queues of the public interface ----------------------------------------------------------- */
 
 bool machine_mmio(struct machine *m, uint64_t *at_ps, struct mmio_req *out)
 {
@@ -211,7 +221,7 @@ uint64_t machine_commands(const struct machine *m, uint64_t *last_ps)
     return m->f.commands;
 }
 
-/* --- save and load ------------------------------------------------------------------------------------ */
+/* --- save and load ---------------------------------------------------------------------------- */
 
 /* Image: magic, then the fixed part, then each array as {n, head} and its entries. */
 static const uint64_t magic = 0x3152445648434148ULL; /* "HACHVDR1" */

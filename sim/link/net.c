@@ -8,7 +8,8 @@
 
 enum { MM_PS = 5, NS_PS = 1000, CELL_ALIGN = 64, TYPE_MAC_CONTROL = 0x8808 };
 
-/* --- open, close -------------------------------------------------------------------------------- */
+/* --- open, close --------------------------------------------------------------------------------
+ */
 
 static void set_lanes(struct net *n)
 {
@@ -33,8 +34,8 @@ static bool fill(struct net *n)
     const size_t frame = PKT_HEADROOM + n->p.port_mtu_bytes + PKT_TAILROOM;
 
     n->cell_bytes = (sizeof(struct cell) + frame + CELL_ALIGN - 1) / CELL_ALIGN * CELL_ALIGN;
-    n->chunks_max = (uint32_t)((size_t)NET_MEMORY_MAX_MIB * 1024 * 1024 /
-                               (n->cell_bytes * NET_CHUNK_CELLS));
+    n->chunks_max =
+        (uint32_t)((size_t)NET_MEMORY_MAX_MIB * 1024 * 1024 / (n->cell_bytes * NET_CHUNK_CELLS));
     n->chunk = calloc(n->chunks_max, sizeof *n->chunk);
     n->port = calloc(n->ports, sizeof *n->port);
     if (n->chunk == NULL || n->port == NULL || !address_open(n)) {
@@ -105,7 +106,8 @@ void net_set_tap(struct net *n, net_tap *tap, void *arg)
     n->tap_arg = arg;
 }
 
-/* --- events ------------------------------------------------------------------------------------- */
+/* --- events -------------------------------------------------------------------------------------
+ */
 
 /* Without memory for an event its frame is lost and counted; a credit or an armed output is made up
  * for by the next one. */
@@ -176,12 +178,7 @@ static void handle(struct net *n, const struct event *e)
         show(n, e->cell, e->cell->out_ps, NET_LEFT);
         cell_give(n, e->cell);
         break;
-    case EV_CONTROL:
-        control(n, e->cell, e->at);
-        break;
-    case EV_LEFT:
-        switch_left(n, e);
-        break;
+    case EV_LEFT: switch_left(n, e); break;
     case EV_HELD:
         if (p != NULL && p->held != NULL && p->held_until == e->at) {
             struct cell *const c = p->held;
@@ -191,18 +188,20 @@ static void handle(struct net *n, const struct event *e)
         }
         break;
     case EV_IN:
-        enter(n, e->cell);
+        if (e->cell->control) {
+            control(n, e->cell, e->at);
+        } else {
+            enter(n, e->cell);
+        }
         break;
-    case EV_FREE:
-        switch_free(n, e->port, e->at);
-        break;
+    case EV_FREE: switch_free(n, e->port, e->at); break;
     }
 }
 
 void net_settle(struct net *n, uint64_t safe_ps)
 {
-    const uint64_t until = safe_ps > UINT64_MAX - n->switch_ps ? UINT64_MAX
-                                                               : safe_ps + n->switch_ps;
+    const uint64_t until =
+        safe_ps > UINT64_MAX - n->switch_ps ? UINT64_MAX : safe_ps + n->switch_ps;
     while (n->events.n != 0 && n->events.e[0].at < until) {
         const struct event e = heap_pop(&n->events);
         handle(n, &e);
@@ -214,7 +213,8 @@ void net_settle(struct net *n, uint64_t safe_ps)
     }
 }
 
-/* --- sending ------------------------------------------------------------------------------------ */
+/* --- sending ------------------------------------------------------------------------------------
+ */
 
 static bool is_control(const struct net *n, const uint8_t *b, uint32_t captured, bool fc)
 {
@@ -232,8 +232,8 @@ static uint32_t destination(const struct net *n, const struct cell *c)
 
 static void enter_later(struct net *n, struct cell *c)
 {
-    net_event(n, &(struct event){.at = c->in_ps, .seq = c->seq, .kind = EV_IN, .port = c->src,
-                                 .cell = c});
+    net_event(n, &(struct event){
+                     .at = c->in_ps, .seq = c->seq, .kind = EV_IN, .port = c->src, .cell = c});
 }
 
 /* Sends c on; first c when a held frame of the port waits for a successor, then that one. */
@@ -245,8 +245,8 @@ static void enter_or_hold(struct net *n, struct cell *c, bool hold)
     if (held == NULL && hold) {
         p->held = c;
         p->held_until = c->in_ps + n->hold_ps;
-        net_event(n, &(struct event){.at = p->held_until, .seq = c->seq, .kind = EV_HELD,
-                                     .port = c->src});
+        net_event(n, &(struct event){
+                         .at = p->held_until, .seq = c->seq, .kind = EV_HELD, .port = c->src});
         p->f.fault[NET_REORDER]++;
         return;
     }
@@ -294,8 +294,9 @@ static void show_later(struct net *n, const struct cell *c)
     struct cell *const copy = n->tap != NULL ? cell_copy(n, c) : NULL;
 
     if (copy != NULL) {
-        net_event(n, &(struct event){.at = c->in_ps, .seq = c->seq, .kind = EV_SHOW,
-                                     .port = c->src, .cell = copy});
+        net_event(
+            n, &(struct event){
+                   .at = c->in_ps, .seq = c->seq, .kind = EV_SHOW, .port = c->src, .cell = copy});
     }
 }
 
@@ -312,9 +313,15 @@ bool net_send(struct net *n, uint32_t port, uint64_t out_ps, const uint8_t *byte
         }
         return false;
     }
-    *c = (struct cell){.out_ps = out_ps, .in_ps = out_ps + n->cable_ps + n->switch_ps,
-                       .seq = p->seq++, .len = len, .captured = captured, .src = port,
-                       .dst = NET_NOBODY, .fc = fc, .side = *side};
+    *c = (struct cell){.out_ps = out_ps,
+                       .in_ps = out_ps + n->cable_ps + n->switch_ps,
+                       .seq = p->seq++,
+                       .len = len,
+                       .captured = captured,
+                       .src = port,
+                       .dst = NET_NOBODY,
+                       .fc = fc,
+                       .side = *side};
     memcpy(c->bytes, bytes, captured);
     c->control = is_control(n, bytes, captured, fc);
     p->f.frames++;
@@ -323,8 +330,7 @@ bool net_send(struct net *n, uint32_t port, uint64_t out_ps, const uint8_t *byte
     show_later(n, c);
     if (c->control) {
         c->dst = n->switched ? NET_NOBODY : destination(n, c);
-        net_event(n, &(struct event){.at = c->in_ps, .seq = c->seq, .kind = EV_CONTROL,
-                                     .port = port, .cell = c});
+        enter_later(n, c);
     } else {
         send_data(n, c);
     }
@@ -347,7 +353,8 @@ void net_loop(struct net *n, uint32_t port, uint64_t at_ps, const uint8_t *bytes
     }
 }
 
-/* --- arrival ------------------------------------------------------------------------------------ */
+/* --- arrival ------------------------------------------------------------------------------------
+ */
 
 bool net_arrive(struct net *n, uint64_t until_ps, struct net_arrival *out)
 {
@@ -362,8 +369,12 @@ bool net_arrive(struct net *n, uint64_t until_ps, struct net_arrival *out)
     const struct event e = heap_pop(&n->arrivals);
     struct cell *const c = e.cell;
     show(n, c, e.at, NET_ARRIVED);
-    *out = (struct net_arrival){.at_ps = e.at, .port = c->dst, .len = c->len,
-                                .captured = c->captured, .bytes = c->bytes, .fc = c->fc,
+    *out = (struct net_arrival){.at_ps = e.at,
+                                .port = c->dst,
+                                .len = c->len,
+                                .captured = c->captured,
+                                .bytes = c->bytes,
+                                .fc = c->fc,
                                 .side = c->side};
     n->shown = c;
     return true;

@@ -12,8 +12,8 @@
  * switch latency after its arrival.
  * The same seed and the same frames give the same faults, whatever the steps of net_settle.
  *
- * NOT MODELLED: flow control packets of the switch take no time on the line; FECN marks on
- * InfiniBand; more than one switch; address learning (addresses are told by net_address). */
+ * NOT MODELLED: FECN marks on InfiniBand; more than one switch; address learning (addresses are
+ * told by net_address). */
 #pragma once
 #include "model/param.h"
 
@@ -69,7 +69,7 @@ typedef void net_tap(void *arg, const struct net_frame *f);
  * joined directly and ports > 2). A single port without a switch is left open: frames are lost. */
 struct net *net_open(const struct hca_param *p, uint32_t ports, const char **why);
 void net_close(struct net *n);
-bool net_aim(struct net *n, const struct net_aim *a); /* false: NET_AIMS_MAX reached */
+bool net_aim(struct net *n, const struct net_aim *a);     /* false: NET_AIMS_MAX reached */
 void net_set_tap(struct net *n, net_tap *tap, void *arg); /* NULL: none */
 
 /* Tells which port owns a MAC address (Ethernet) or a LID (InfiniBand); a port may own several. The
@@ -78,7 +78,8 @@ void net_address(struct net *n, uint32_t port, const uint8_t mac[6], uint16_t li
 
 /* A frame left a port at out_ps (last bit). Frames of one port come in order of time. captured: the
  * bytes that exist; with payload off headers and their seal (model/packet/framing.h). side: passed
- * through to delivery. False: dropped, 256 MiB of frames are under way (counted in dropped_queue). */
+ * through to delivery. False: dropped, 256 MiB of frames are under way (counted in dropped_queue).
+ */
 struct net_side {
     uint32_t mid, mid_first;
     uint8_t source;
@@ -106,7 +107,7 @@ struct net_arrival {
 bool net_arrive(struct net *n, uint64_t until_ps, struct net_arrival *out);
 
 uint64_t net_next(const struct net *n);      /* ps of the earliest thing under way, or UINT64_MAX */
-uint64_t net_lookahead(const struct net *n); /* ps from the end of a frame at its port to arrival  */
+uint64_t net_lookahead(const struct net *n); /* ps from the end of a frame at its port to arrival */
 uint64_t net_cable_ps(const struct net *n);
 const struct net_figures *net_figures(const struct net *n, uint32_t port);
 size_t net_memory(const struct net *n); /* bytes of simulator memory */

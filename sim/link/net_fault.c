@@ -38,9 +38,8 @@ static uint32_t aimed(struct net *n, const struct cell *c)
     struct pkt_hdr h;
     struct pkt_view v;
     uint32_t hit = 0;
-    const enum pkt_result r =
-        pkt_parse_captured(c->bytes, c->captured, c->len,
-                           n->ib ? PKT_LINK_INFINIBAND : PKT_LINK_ETHERNET, &h, &v);
+    const enum pkt_result r = pkt_parse_captured(
+        c->bytes, c->captured, c->len, n->ib ? PKT_LINK_INFINIBAND : PKT_LINK_ETHERNET, &h, &v);
 
     if (r != PKT_OK && r != PKT_CNP) {
         return 0;

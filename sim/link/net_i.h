@@ -15,7 +15,7 @@ enum {
     NET_HOLD_NS = 10000, /* ASSUMED: a packet to be overtaken waits no longer for a successor */
     NET_SWITCH = NET_PORTS_MAX /* sender of what the switch itself sends, + port */
 };
-#define NET_NEVER UINT64_MAX
+#define NET_NEVER  UINT64_MAX
 #define NET_NOBODY UINT32_MAX
 
 /* A frame under way. */
@@ -27,18 +27,19 @@ struct cell {
     uint32_t len, captured;
     uint32_t src, dst; /* NET_NOBODY: dropped         */
     uint8_t lane;
-    bool fc, control;  /* control: pause frame        */
+    bool fc, control; /* control: pause frame        */
     struct net_side side;
     uint8_t bytes[];
 };
 
-enum event_kind { EV_SHOW, EV_CONTROL, EV_LEFT, EV_HELD, EV_IN, EV_FREE };
+/* IN: data and control frames alike, since a flow control packet counts what was sent before it. */
+enum event_kind { EV_SHOW, EV_LEFT, EV_HELD, EV_IN, EV_FREE };
 
 struct event {
     uint64_t at, seq;
-    struct cell *cell; /* EV_LEFT: NULL, amount in seq */
+    struct cell *cell; /* NULL: EV_LEFT, EV_HELD, EV_FREE */
     uint32_t port, kind;
-    uint32_t lane, blocks;
+    uint32_t lane, blocks; /* EV_LEFT */
 };
 
 struct heap {
@@ -52,23 +53,23 @@ struct queue {
 
 struct port {
     struct net_figures f;
-    uint64_t random;   /* state of its stream of faults                                 */
+    uint64_t random; /* state of its stream of faults                                 */
     uint64_t seq;
     struct cell *held; /* to be overtaken by its successor                              */
     uint64_t held_until;
     /* output of the switch towards this port */
     struct queue out[NET_LANES];
-    uint64_t out_bytes;         /* waiting in all queues                                 */
-    uint64_t free_at, frac;     /* line is free: free_at + frac / rate ps                */
-    uint64_t armed;             /* time of its pending EV_FREE                           */
-    uint64_t paused_until;      /* pause of this port                                    */
+    uint64_t out_bytes;     /* waiting in all queues                                 */
+    uint64_t free_at, frac; /* line is free: free_at + frac / rate ps                */
+    uint64_t armed;         /* time of its pending EV_FREE                           */
+    uint64_t paused_until;  /* pause of this port                                    */
     uint32_t next_lane;
     uint32_t sent[NET_LANES], limit[NET_LANES]; /* credits of this port, modulo 4096      */
     /* input of the switch from this port */
     uint32_t received[NET_LANES]; /* blocks, modulo 4096, adjusted by FCTBS               */
     uint32_t held_blocks[NET_LANES], told[NET_LANES];
-    uint32_t pausers;             /* output queues that keep this sender paused            */
-    uint64_t pause_sent;          /* when it was told so last                              */
+    uint32_t pausers;                    /* output queues that keep this sender paused            */
+    uint64_t pause_sent;                 /* when it was told so last                              */
     uint64_t pauses[NET_PORTS_MAX / 64]; /* senders that the queue to this port has paused */
 };
 

@@ -9,8 +9,26 @@
 enum { QUANTA_MAX = 0xffff };
 #define BYTE_PS_MBPS 8000000u /* ps per byte at 1 Mb/s */
 
-/* --- what the switch sends itself --------------------------------------------------------------- */
+/* --- what the switch sends itself ---------------------------------------------------------------
+ */
 
+/* Occupies the line to p for a frame of len bytes from start on, or from when it is free; the time
+ * its last bit is out. Rates are exact: frac / rate ps are kept. */
+static uint64_t occupy(const struct net *n, struct port *p, uint32_t len, uint64_t start)
+{
+    const uint64_t rate = n->p.port_rate_mbps;
+
+    if (p->free_at < start) {
+        p->free_at = start;
+        p->frac = 0;
+    }
+    const uint64_t sum = p->frac + (uint64_t)line_bytes(n->ib, len) * BYTE_PS_MBPS;
+    p->free_at += sum / rate;
+    p->frac = sum % rate;
+    return p->free_at + (p->frac != 0);
+}
+
+/* It goes behind the frame that is on the line: what it says of blocks sent must have been sent. */
 static void send_own(struct net *n, uint32_t port, const uint8_t *bytes, uint32_t len, bool fc,
                      uint64_t now)
 {
@@ -19,10 +37,15 @@ static void send_own(struct net *n, uint32_t port, const uint8_t *bytes, uint32_
     if (c == NULL) {
         return; /* the next update says the same and more */
     }
-    *c = (struct cell){.seq = n->switch_seq++, .len = len, .captured = len,
-                       .src = NET_SWITCH + port, .dst = port, .fc = fc, .control = true};
+    *c = (struct cell){.seq = n->switch_seq++,
+                       .len = len,
+                       .captured = len,
+                       .src = NET_SWITCH + port,
+                       .dst = port,
+                       .fc = fc,
+                       .control = true};
     memcpy(c->bytes, bytes, len);
-    net_deliver(n, c, now + n->cable_ps);
+    net_deliver(n, c, occupy(n, &n->port[port], len, now) + n->cable_ps);
 }
 
 /* Grants port the blocks that its lane has free by now, when that is worth a packet. */
@@ -30,15 +53,16 @@ static void grant(struct net *n, uint32_t port, uint32_t lane, uint64_t now)
 {
     struct port *const p = &n->port[port];
     const uint32_t free = n->lane_blocks - p->held_blocks[lane];
-    const uint32_t limit = (p->received[lane] + (free < FC_CREDIT_MAX ? free : FC_CREDIT_MAX)) %
-                           FC_BLOCKS_ROUND;
+    const uint32_t limit =
+        (p->received[lane] + (free < FC_CREDIT_MAX ? free : FC_CREDIT_MAX)) % FC_BLOCKS_ROUND;
     uint8_t bytes[FC_PACKET_BYTES];
 
     if (((limit - p->told[lane]) & (FC_BLOCKS_ROUND - 1)) < n->threshold) {
         return;
     }
     p->told[lane] = limit;
-    fc_build(&(struct fc_packet){.fctbs = (uint16_t)p->sent[lane], .fccl = (uint16_t)limit,
+    fc_build(&(struct fc_packet){.fctbs = (uint16_t)p->sent[lane],
+                                 .fccl = (uint16_t)limit,
                                  .vl = (uint8_t)lane},
              bytes);
     send_own(n, port, bytes, sizeof bytes, true, now);
@@ -92,7 +116,8 @@ static void resume_senders(struct net *n, uint32_t dst, uint64_t now)
     }
 }
 
-/* --- output ------------------------------------------------------------------------------------ */
+/* --- output ------------------------------------------------------------------------------------
+ */
 
 static void arm(struct net *n, uint32_t port, uint64_t at)
 {
@@ -110,7 +135,8 @@ static uint32_t pick_lane(const struct net *n, const struct port *p)
     for (uint32_t i = 0; i < n->lanes; i++) {
         const uint32_t lane = (p->next_lane + i) % n->lanes;
         const struct cell *const c = p->out[lane].head;
-        if (c != NULL && (!n->ib || fc_may_send(p->sent[lane], p->limit[lane], fc_blocks(c->len)))) {
+        if (c != NULL &&
+            (!n->ib || fc_may_send(p->sent[lane], p->limit[lane], fc_blocks(c->len)))) {
             return lane;
         }
     }
@@ -118,28 +144,27 @@ static uint32_t pick_lane(const struct net *n, const struct port *p)
 }
 
 /* Puts c on the line to its port: not before the line is free, not before its first bit can be
- * there. Rates are exact: frac / rate ps are kept. */
+ * there. */
 static void transmit(struct net *n, struct port *p, struct cell *c, uint64_t now)
 {
     const uint64_t rate = n->p.port_rate_mbps;
-    const uint64_t time = (uint64_t)line_bytes(n->ib, c->len) * BYTE_PS_MBPS;
-    const uint64_t ser = (time + rate - 1) / rate;
-    uint64_t start = c->in_ps == now ? (now > ser ? now - ser : 0) : now;
+    const uint64_t ser = ((uint64_t)line_bytes(n->ib, c->len) * BYTE_PS_MBPS + rate - 1) / rate;
+    uint64_t start = now;
 
-    start = start < p->paused_until ? p->paused_until : start;
-    if (p->free_at < start) {
-        p->free_at = start;
-        p->frac = 0;
+    if (c->in_ps == now) { /* cut through: the first bit came in that much earlier */
+        start = now > ser ? now - ser : 0;
+        start = start < p->paused_until ? p->paused_until : start;
     }
-    const uint64_t sum = p->frac + time;
-    p->free_at += sum / rate;
-    p->frac = sum % rate;
-    const uint64_t end = p->free_at + (p->frac != 0);
+    const uint64_t end = occupy(n, p, c->len, start);
     if (n->ib) {
         const uint32_t blocks = fc_blocks(c->len);
         p->sent[c->lane] = (p->sent[c->lane] + blocks) % FC_BLOCKS_ROUND;
-        net_event(n, &(struct event){.at = end, .kind = EV_LEFT, .port = c->src, .lane = c->lane,
-                                     .blocks = blocks, .seq = c->seq});
+        net_event(n, &(struct event){.at = end > now ? end : now,
+                                     .kind = EV_LEFT,
+                                     .port = c->src,
+                                     .lane = c->lane,
+                                     .blocks = blocks,
+                                     .seq = c->seq});
     }
     p->f.delivered++;
     net_deliver(n, c, (end > now ? end : now) + n->cable_ps);
@@ -181,7 +206,8 @@ void switch_free(struct net *n, uint32_t port, uint64_t now)
     try_send(n, port, now);
 }
 
-/* --- input ------------------------------------------------------------------------------------- */
+/* --- input -------------------------------------------------------------------------------------
+ */
 
 /* False: dropped. A packet for nobody takes and gives its blocks at once. */
 static bool enter_ib(struct net *n, struct cell *c)

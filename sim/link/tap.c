@@ -92,8 +92,11 @@ void tap_frame(void *arg, const struct net_frame *f)
         t->failed = true;
         return;
     }
-    *r = (struct record){.at_ps = f->at_ps, .number = t->number++, .len = f->len,
-                         .file = t->by_port ? f->port : 0, .captured = f->captured};
+    *r = (struct record){.at_ps = f->at_ps,
+                         .number = t->number++,
+                         .len = f->len,
+                         .file = t->by_port ? f->port : 0,
+                         .captured = f->captured};
     memcpy(r->bytes, f->bytes, f->captured);
     if (!put(t, r)) {
         t->failed = true;

@@ -1,9 +1,9 @@
 /* tap.h: pcap files of what crossed the links; ns stamps, in order of time.
  *
- * Ethernet frames (link type 1) have no FCS and no padding; InfiniBand packets (247) run from LRH to
- * VCRC, flow control packets are left out because the link type has no room for them. With payload
- * off a record holds the headers (caplen < wirelen). A frame that a fault then hits was on the cable
- * and is shown as it left its port. */
+ * Ethernet frames (link type 1) have no FCS and no padding; InfiniBand packets (247) run from LRH
+ * to VCRC, flow control packets are left out because the link type has no room for them. With
+ * payload off a record holds the headers (caplen < wirelen). A frame that a fault then hits was on
+ * the cable and is shown as it left its port. */
 #pragma once
 #include "model/param.h"
 #include "sim/link/net.h"

@@ -4,10 +4,17 @@
 #include "model/defs.h"
 
 static const uint8_t wr_opcode[HCT_KIND_COUNT] = {
-    [HCT_SEND] = WR_SEND,           [HCT_SEND_IMM] = WR_SEND_IMM, [HCT_SEND_INV] = WR_SEND_INV,
-    [HCT_WRITE] = WR_WRITE,         [HCT_WRITE_IMM] = WR_WRITE_IMM, [HCT_READ] = WR_READ,
-    [HCT_CAS] = WR_CAS,             [HCT_FAA] = WR_FAA,           [HCT_LOCAL_INV] = WR_LOCAL_INV,
-    [HCT_FAST_REG] = WR_FAST_REG,   [HCT_RECV] = DRIVER_WR_RECV,
+    [HCT_SEND] = WR_SEND,
+    [HCT_SEND_IMM] = WR_SEND_IMM,
+    [HCT_SEND_INV] = WR_SEND_INV,
+    [HCT_WRITE] = WR_WRITE,
+    [HCT_WRITE_IMM] = WR_WRITE_IMM,
+    [HCT_READ] = WR_READ,
+    [HCT_CAS] = WR_CAS,
+    [HCT_FAA] = WR_FAA,
+    [HCT_LOCAL_INV] = WR_LOCAL_INV,
+    [HCT_FAST_REG] = WR_FAST_REG,
+    [HCT_RECV] = DRIVER_WR_RECV,
 };
 
 static uint8_t wr_flags(const struct hct_op *op)
@@ -45,11 +52,16 @@ static void fill(const struct replay *r, const struct slot *s, struct driver_wr 
 {
     const struct hct_op *const op = &s->op;
 
-    *w = (struct driver_wr){.wr_id = op->id + 1, .qp = DRIVER_NONE, .srq = DRIVER_NONE,
-                            .opcode = wr_opcode[op->kind], .flags = wr_flags(op),
+    *w = (struct driver_wr){.wr_id = op->id + 1,
+                            .qp = DRIVER_NONE,
+                            .srq = DRIVER_NONE,
+                            .opcode = wr_opcode[op->kind],
+                            .flags = wr_flags(op),
                             .more = (op->flags & HCT_MORE) != 0,
-                            .nsge = (uint8_t)op->sge_count, .imm = op->imm,
-                            .compare = op->compare, .swap_add = op->swap_add};
+                            .nsge = (uint8_t)op->sge_count,
+                            .imm = op->imm,
+                            .compare = op->compare,
+                            .swap_add = op->swap_add};
     if (op->qp != HCT_NONE) {
         w->qp = r->qp_of[op->qp];
     }
@@ -91,10 +103,12 @@ static bool post_bench(struct replay *r, const struct queue *u, struct slot *s, 
     const struct hct_op *const op = &s->op;
     const struct hct_fn *const f = &r->res->fn[op->fn];
     uint64_t run;
-    const uint64_t bus = driver_mr_bus(r->machine[u->host], r->mr_of[op->sge[0].mr],
-                                       op->sge[0].off_bytes, &run);
-    const struct bench_op b = {.addr = bus, .len = op->sge[0].len_bytes,
-                               .cookie = (uint32_t)(op->id % WINDOW), .fn = (uint8_t)f->index,
+    const uint64_t bus =
+        driver_mr_bus(r->machine[u->host], r->mr_of[op->sge[0].mr], op->sge[0].off_bytes, &run);
+    const struct bench_op b = {.addr = bus,
+                               .len = op->sge[0].len_bytes,
+                               .cookie = (uint32_t)(op->id % WINDOW),
+                               .fn = (uint8_t)f->index,
                                .kind = op->kind == HCT_DMA_READ    ? BENCH_READ
                                        : op->kind == HCT_DMA_WRITE ? BENCH_WRITE
                                                                    : BENCH_WRRD};
@@ -112,10 +126,10 @@ static bool post_verbs(struct replay *r, const struct queue *u, struct slot *s, 
     struct machine *const m = r->machine[u->host];
     const struct hct_op *const op = &s->op;
     struct driver_wr w;
-    const uint32_t room = u->kind == Q_SEND  ? driver_room_send(m, r->qp_of[u->object])
-                          : u->kind == Q_RECV ? driver_room_recv(m, r->qp_of[u->object], DRIVER_NONE)
-                                              : driver_room_recv(m, DRIVER_NONE,
-                                                                 r->srq_of[u->object]);
+    const uint32_t room = u->kind == Q_SEND ? driver_room_send(m, r->qp_of[u->object])
+                          : u->kind == Q_RECV
+                              ? driver_room_recv(m, r->qp_of[u->object], DRIVER_NONE)
+                              : driver_room_recv(m, DRIVER_NONE, r->srq_of[u->object]);
 
     if (room == 0) {
         return false;
@@ -164,8 +178,8 @@ static bool post_queue(struct replay *r, uint32_t q, uint64_t now_ps)
 
 void post_ready(struct replay *r, uint32_t host, uint64_t now_ps)
 {
-    while (heap_top(r, host) <= now_ps) {
-        const uint32_t q = heap_pop(r, host);
+    while (ready_top(r, host) <= now_ps) {
+        const uint32_t q = ready_pop(r, host);
         if (post_queue(r, q, now_ps)) {
             arm(r, q, now_ps);
         } else {

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- heap of queues by time, then number ------------------------------------------------------- */
+/* --- heap of queues by time, then number -------------------------------------------------------
+ */
 
 static bool before(const struct replay *r, uint32_t a, uint32_t b)
 {
@@ -13,7 +14,7 @@ static bool before(const struct replay *r, uint32_t a, uint32_t b)
     return x < y || (x == y && a < b);
 }
 
-static void heap_push(struct replay *r, uint32_t host, uint32_t q, uint64_t at)
+static void ready_push(struct replay *r, uint32_t host, uint32_t q, uint64_t at)
 {
     struct heap *const h = &r->heap[host];
     uint32_t i = h->n++;
@@ -27,14 +28,14 @@ static void heap_push(struct replay *r, uint32_t host, uint32_t q, uint64_t at)
     }
 }
 
-uint64_t heap_top(const struct replay *r, uint32_t host)
+uint64_t ready_top(const struct replay *r, uint32_t host)
 {
     const struct heap *const h = &r->heap[host];
 
     return h->n == 0 ? NEVER : r->queue[h->queue[0]].key_ps;
 }
 
-uint32_t heap_pop(struct replay *r, uint32_t host)
+uint32_t ready_pop(struct replay *r, uint32_t host)
 {
     struct heap *const h = &r->heap[host];
     const uint32_t top = h->queue[0];
@@ -55,7 +56,8 @@ uint32_t heap_pop(struct replay *r, uint32_t host)
     return top;
 }
 
-/* --- queues ------------------------------------------------------------------------------------ */
+/* --- queues ------------------------------------------------------------------------------------
+ */
 
 bool queues_open(struct replay *r)
 {
@@ -111,7 +113,7 @@ void arm(struct replay *r, uint32_t q, uint64_t now_ps)
     struct slot *const s = slot_of(r, u->first);
     if (allowed(r, s)) {
         const uint64_t at = ready_at(r, s);
-        heap_push(r, u->host, q, at > now_ps ? at : now_ps);
+        ready_push(r, u->host, q, at > now_ps ? at : now_ps);
     }
 }
 
@@ -128,7 +130,8 @@ void unblock(struct replay *r, uint32_t host, uint64_t now_ps)
     }
 }
 
-/* --- dependencies ------------------------------------------------------------------------------ */
+/* --- dependencies ------------------------------------------------------------------------------
+ */
 
 /* What a local completion means for a window dependency is the same. */
 static unsigned happening(uint8_t dep)
@@ -154,7 +157,7 @@ void happen(struct replay *r, uint64_t id, enum hct_names_dep what, uint64_t at_
         return;
     }
     s->happened[what] = at_ps;
-    s->kept &= (uint8_t)~(1U << what);
+    s->kept &= (uint8_t) ~(1U << what);
     uint64_t w = s->waiter[what];
     s->waiter[what] = NO_OP;
     while (w != NO_OP) {
@@ -264,24 +267,19 @@ bool read_ahead(struct replay *r)
     while (!r->read_all && r->next - r->base < WINDOW &&
            (r->payload_held < PAYLOAD_AHEAD || r->next == r->base)) {
         switch (hct_next_op(r->reader, &op)) {
-        case HCT_OK:
-            take_in(r, &op);
-            break;
-        case HCT_END:
-            r->read_all = true;
-            break;
+        case HCT_OK: take_in(r, &op); break;
+        case HCT_END: r->read_all = true; break;
         case HCT_DAMAGED:
             r->damaged = true; /* whole blocks behind the gap are still played */
             break;
-        default:
-            r->read_all = r->damaged = true;
-            return false;
+        default: r->read_all = r->damaged = true; return false;
         }
     }
     return true;
 }
 
-/* --- the end of an operation ------------------------------------------------------------------- */
+/* --- the end of an operation -------------------------------------------------------------------
+ */
 
 /* Happenings that others may wait for and that may come after the local completion. */
 static uint8_t still_to_come(const struct slot *s)

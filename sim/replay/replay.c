@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- the actor of a host: its machine and the queues posted there ------------------------------- */
+/* --- the actor of a host: its machine and the queues posted there -------------------------------
+ */
 
 static uint64_t host_next(void *self)
 {
     const struct actor_self *const a = self;
     const uint64_t m = machine_next(a->r->machine[a->host]);
-    const uint64_t q = a->r->phase != CREATING ? heap_top(a->r, a->host) : NEVER;
+    const uint64_t q = a->r->phase != CREATING ? ready_top(a->r, a->host) : NEVER;
 
     return m < q ? m : q;
 }
@@ -45,8 +46,7 @@ static uint64_t sender_of(struct replay *r, uint32_t q, uint32_t src_qpn)
     uint32_t from = r->res->qp[q].peer;
 
     if (r->res->qp[q].type == HCT_QP_UD) {
-        for (from = 0; from < r->res->qps && r->qp[from].qpn != src_qpn; from++) {
-        }
+        for (from = 0; from < r->res->qps && r->qp[from].qpn != src_qpn; from++) {}
     }
     if (from >= r->res->qps) {
         return NO_OP;
@@ -115,8 +115,7 @@ static void after(struct actor_self *a, uint64_t now)
         unblock(a->r, a->host, now);
         post_ready(a->r, a->host, now);
     }
-    while (machine_async(a->r->machine[a->host], &async)) {
-    }
+    while (machine_async(a->r->machine[a->host], &async)) {}
     drain_mmio(a);
     drain_stamps(a);
 }
@@ -191,92 +190,15 @@ void replay_event(struct replay *r, unsigned host, int hca, uint64_t at_ps,
     if (rec->id == EV_stage && r->stamps != NULL) {
         struct ev_stage e;
         memcpy(&e, rec->args, sizeof e);
-        const uint64_t when = e.at <= rec->cycle ? at_ps - (rec->cycle - e.at) *
-                                                               (1000000000 / r->p.core_clock_khz)
-                                                 : at_ps + (e.at - rec->cycle) *
-                                                               (1000000000 / r->p.core_clock_khz);
+        const uint64_t when =
+            e.at <= rec->cycle ? at_ps - (rec->cycle - e.at) * (1000000000 / r->p.core_clock_khz)
+                               : at_ps + (e.at - rec->cycle) * (1000000000 / r->p.core_clock_khz);
         (void)stamps_add(r->stamps, e.mid - 1, e.stage, when);
     }
 }
 
-/* --- finished operations: told once every stamp of their window is in --------------------------- */
-
-static uint64_t relative(const struct replay *r, uint64_t ps)
-{
-    return ps > r->start_ps ? ps - r->start_ps : 0;
-}
-
-static void fold(struct replay *r, const struct replay_done *d)
-{
-    const uint64_t w[] = {d->op->id, d->status, d->t_post, d->t_doorbell, d->t_first_wire,
-                          d->t_last_wire, d->t_visible, d->t_polled};
-
-    r->f.timing_hash = hash_words(r->f.timing_hash, 0, w, sizeof w);
-    r->f.ops++;
-    const bool good = d->status == HCT_WC_SUCCESS;
-    r->f.failed += !d->as_expected;
-    r->f.expected_errors += d->as_expected && !good;
-    r->f.bytes += good ? d->bytes : 0;
-    r->f.last_ps = d->t_polled > r->f.last_ps ? d->t_polled : r->f.last_ps;
-    if (!d->as_expected && r->f.first_failure[0] == '\0') {
-        char kind[32], got[32], want[32];
-        snprintf(r->f.first_failure, sizeof r->f.first_failure,
-                 "op %llu (%s on QP %u): status %s, expected %s", (unsigned long long)d->op->id,
-                 hct_name(hct_text_kind, d->op->kind, kind, sizeof kind), d->op->qp,
-                 hct_name(hct_text_wc, d->status, got, sizeof got),
-                 hct_name(hct_text_wc, d->op->expect, want, sizeof want));
-    }
-}
-
-static void finish_one(struct replay *r, struct slot *s)
-{
-    struct replay_done d = {.op = &s->op, .host = r->queue[s->queue].host,
-                            .bytes = hct_op_bytes(&s->op), .status = s->status,
-                            .silent = s->silent, .as_expected = s->status == s->op.expect};
-    uint64_t end = s->visible_ps;
-
-    d.fn = s->op.fn != HCT_NONE ? s->op.fn
-           : s->op.qp != HCT_NONE ? r->res->pd[r->res->qp[s->op.qp].pd].fn
-                                  : r->res->pd[r->res->srq[s->op.srq].pd].fn;
-    if (r->stamps != NULL && s->op.kind != HCT_RECV) {
-        const uint64_t retired = stamps_last(r->stamps, s->op.id, STAGE_retired);
-        end = s->silent && retired != 0 ? retired : end;
-        stamps_take(r->stamps, s->op.id, s->post_ps, end,
-                    s->silent ? STAGE_retired : STAGE_cqe_visible, &d.stages);
-        s->first_in_ps = d.stages.last[STAGE_first_in];
-    }
-    d.t_post = relative(r, s->post_ps);
-    d.t_doorbell = relative(r, d.stages.last[STAGE_rung]);
-    d.t_first_wire = relative(r, d.stages.last[STAGE_first_out]);
-    d.t_last_wire = relative(r, d.stages.last[STAGE_wire_out]);
-    d.t_visible = relative(r, end);
-    d.t_polled = relative(r, s->polled_ps);
-    d.latency_ps = end - (s->op.kind == HCT_RECV && s->first_in_ps != 0 ? s->first_in_ps
-                                                                       : s->post_ps);
-    fold(r, &d);
-    if (r->sink != NULL) {
-        r->sink(r->sink_arg, &d);
-    }
-    if (s->payload != NULL) {
-        r->payload_held -= s->payload_bytes;
-        free(s->payload);
-        s->payload = NULL;
-    }
-    s->state = OP_FREE;
-}
-
-static void finish_until(struct replay *r, uint64_t now)
-{
-    while (r->done_n > 0 && r->done[r->done_first].at_ps < now) {
-        const uint64_t id = r->done[r->done_first].id;
-        r->done_first = (r->done_first + 1) % WINDOW;
-        r->done_n--;
-        finish_one(r, slot_of(r, id));
-    }
-    release(r);
-}
-
-/* --- open, set up, run, close ------------------------------------------------------------------- */
+/* --- open, set up, run, close -------------------------------------------------------------------
+ */
 
 static bool open_maps(struct replay *r)
 {
@@ -284,7 +206,7 @@ static bool open_maps(struct replay *r)
     struct {
         uint32_t **map;
         uint32_t n;
-    } maps[] = {{&r->driver_of, x->fns}, {&r->pd_of, x->pds}, {&r->mr_of, x->mrs},
+    } maps[] = {{&r->driver_of, x->fns}, {&r->pd_of, x->pds},   {&r->mr_of, x->mrs},
                 {&r->cq_of, x->cqs},     {&r->srq_of, x->srqs}, {&r->qp_of, x->qps},
                 {&r->ah_of, x->ahs}};
 
@@ -318,8 +240,13 @@ static bool open_machines(struct replay *r, struct hct_error *err)
             return false;
         }
         r->self[h] = (struct actor_self){r, h};
-        const struct actor a = {.self = &r->self[h], .host = h, .next = host_next, .act = host_act,
-                                .seen = host_seen, .irq = host_irq_in, .answer = host_answer,
+        const struct actor a = {.self = &r->self[h],
+                                .host = h,
+                                .next = host_next,
+                                .act = host_act,
+                                .seen = host_seen,
+                                .irq = host_irq_in,
+                                .answer = host_answer,
                                 .bench = host_bench};
         if (!world_add(r->w, &a)) {
             return false;
@@ -487,9 +414,8 @@ enum replay_end replay_run(struct replay *r, replay_sink *sink, void *arg, bool 
             arm(r, q, r->start_ps);
         }
     }
-    const uint64_t limit = r->o.max_time_ps > UINT64_MAX - r->start_ps
-                               ? UINT64_MAX
-                               : r->start_ps + r->o.max_time_ps;
+    const uint64_t limit =
+        r->o.max_time_ps > UINT64_MAX - r->start_ps ? UINT64_MAX : r->start_ps + r->o.max_time_ps;
     for (;;) {
         const uint64_t read = r->f.read;
         const enum world_end end = world_run(r->w, limit, each_window, &x);

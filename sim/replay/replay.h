@@ -13,34 +13,34 @@ enum replay_timing { REPLAY_ASAP, REPLAY_CAPTURED };
 
 struct replay_options {
     enum replay_timing timing;
-    uint64_t scale_ppm;    /* captured times are multiplied by this / 10^6                   */
-    uint64_t max_time_ps;  /* simulated, after set-up; UINT64_MAX: none                      */
-    bool check_payload;    /* compare written bytes with what the trace says                 */
-    bool want_stages;      /* collect stage stamps                                           */
+    uint64_t scale_ppm;   /* captured times are multiplied by this / 10^6                   */
+    uint64_t max_time_ps; /* simulated, after set-up; UINT64_MAX: none                      */
+    bool check_payload;   /* compare written bytes with what the trace says                 */
+    bool want_stages;     /* collect stage stamps                                           */
 };
 
 /* A finished operation. Times are ps after the end of set-up. */
 struct replay_done {
     const struct hct_op *op;
-    uint32_t host, fn;      /* that posted it                                               */
+    uint32_t host, fn; /* that posted it                                               */
     uint64_t bytes;
     uint64_t t_post, t_doorbell, t_first_wire, t_last_wire, t_visible, t_polled;
-    uint64_t latency_ps;    /* decisions 19; recv: first packet in to CQE                    */
+    uint64_t latency_ps; /* decisions 19; recv: first packet in to CQE                    */
     uint8_t status, silent, as_expected;
     struct stage_times stages; /* of want_stages, of everything but recv and dma_*          */
 };
 typedef void replay_sink(void *arg, const struct replay_done *d);
 
 struct replay_figures {
-    uint64_t ops, failed;      /* finished; of them with another status than expected        */
-    uint64_t expected_errors;  /* finished with the error status the trace expects           */
-    uint64_t bytes;            /* of messages that succeeded                                 */
+    uint64_t ops, failed;     /* finished; of them with another status than expected        */
+    uint64_t expected_errors; /* finished with the error status the trace expects           */
+    uint64_t bytes;           /* of messages that succeeded                                 */
     uint64_t checked, mismatches, unchecked; /* payloads compared; wrong; not comparable     */
-    uint64_t posted, read;     /* operations posted, read from the trace                     */
+    uint64_t posted, read; /* operations posted, read from the trace                     */
     uint64_t setup_ps, setup_commands;
-    uint64_t last_ps;          /* end of the last operation, after set-up                    */
+    uint64_t last_ps; /* end of the last operation, after set-up                    */
     uint64_t timing_hash;
-    char first_failure[256];   /* text of the first unexpected status or wrong payload        */
+    char first_failure[256]; /* text of the first unexpected status or wrong payload        */
 };
 
 struct replay;
@@ -50,8 +50,8 @@ struct replay *replay_open(struct world *w, const struct hca_param *p, const cha
                            const struct replay_options *o, struct hct_error *err, int *status);
 void replay_close(struct replay *r);
 
-/* Hosts and adapters per host that the trace needs; for host.count and host.hcas before the world is
- * opened. False: *err. */
+/* Hosts and adapters per host that the trace needs; for host.count and host.hcas before the world
+ * is opened. False: *err. */
 bool replay_needs(const char *path, uint64_t *hosts, uint64_t *hcas, uint64_t *fns, uint64_t *vms,
                   struct hct_error *err, int *status);
 
@@ -62,7 +62,8 @@ bool replay_setup(struct replay *r, struct hct_error *err);
  * operations wait; the trace ended in damage. */
 enum replay_end { REPLAY_DONE, REPLAY_LIMIT, REPLAY_STOPPED, REPLAY_STUCK, REPLAY_BAD_TRACE };
 
-/* stop: asked once per window, may be NULL. sink gets each operation once, in order of completion. */
+/* stop: asked once per window, may be NULL. sink gets each operation once, in order of completion.
+ */
 enum replay_end replay_run(struct replay *r, replay_sink *sink, void *arg, bool (*stop)(void *),
                            void *stop_arg);
 

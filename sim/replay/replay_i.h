@@ -3,8 +3,8 @@
 #include "sim/replay/replay.h"
 
 enum {
-    WINDOW = 65536,               /* operations read ahead; ids map to slot id % WINDOW            */
-    PAYLOAD_AHEAD = 64 << 20,     /* bytes of recorded payload held                                */
+    WINDOW = 65536,           /* operations read ahead; ids map to slot id % WINDOW            */
+    PAYLOAD_AHEAD = 64 << 20, /* bytes of recorded payload held                                */
     HAPPENINGS = HCT_DEP_COUNT
 };
 #define NEVER UINT64_MAX
@@ -16,19 +16,19 @@ enum op_state { OP_FREE, OP_WAITS, OP_READY, OP_POSTED, OP_DONE };
 struct slot {
     struct hct_op op;
     enum op_state state;
-    uint8_t waits;               /* dependencies that have not happened                           */
-    uint8_t kept;                /* happenings that must come before the slot is freed             */
+    uint8_t waits; /* dependencies that have not happened                           */
+    uint8_t kept;  /* happenings that must come before the slot is freed             */
     uint32_t queue;
-    uint64_t ready_ps;           /* post call not before this, from dependencies                  */
-    uint64_t start_ps;           /* nor before this, from the end of set-up                       */
-    uint64_t next;               /* behind it in its queue                                        */
-    uint64_t next_sent;          /* behind it among those of its QP that consume a receive         */
-    uint64_t happened[HAPPENINGS]; /* ps, NEVER                                                    */
-    uint64_t waiter[HAPPENINGS];   /* first waiter: id * HCT_DEP_MAX + dependency; NO_OP           */
+    uint64_t ready_ps;  /* post call not before this, from dependencies                  */
+    uint64_t start_ps;  /* nor before this, from the end of set-up                       */
+    uint64_t next;      /* behind it in its queue                                        */
+    uint64_t next_sent; /* behind it among those of its QP that consume a receive         */
+    uint64_t happened[HAPPENINGS]; /* ps, NEVER */
+    uint64_t waiter[HAPPENINGS]; /* first waiter: id * HCT_DEP_MAX + dependency; NO_OP           */
     uint64_t dep_next[HCT_DEP_MAX];
     uint64_t post_ps, visible_ps, polled_ps, first_in_ps;
     uint8_t status, silent;
-    uint8_t *payload;            /* recorded bytes, message order                                 */
+    uint8_t *payload; /* recorded bytes, message order                                 */
     uint32_t payload_bytes;
 };
 
@@ -54,7 +54,8 @@ struct qp_sent {
     uint32_t qpn;
 };
 
-/* Set-up posts only receives that wait for nothing, as programs do before they exchange addresses. */
+/* Set-up posts only receives that wait for nothing, as programs do before they exchange addresses.
+ */
 enum phase { CREATING, FILLING, RUNNING };
 
 struct finished {
@@ -74,19 +75,19 @@ struct replay {
     uint32_t *qp_rev[WORLD_HOSTS_MAX]; /* machine QP id -> trace id */
     struct qp_sent *qp;
 
-    struct slot *slot;     /* [WINDOW] */
-    uint64_t base, next;   /* oldest op held, next op to be read */
+    struct slot *slot;   /* [WINDOW] */
+    uint64_t base, next; /* oldest op held, next op to be read */
     uint64_t payload_held;
     bool read_all, damaged;
     struct queue *queue;
     uint32_t queues, send0, recv0, srq0, bench0; /* first queue of each kind */
     struct heap heap[WORLD_HOSTS_MAX];
     uint32_t blocked[WORLD_HOSTS_MAX]; /* list of blocked queues, UINT32_MAX: end */
-    struct finished *done; /* completed, waiting for the stamps of their window: FIFO */
+    struct finished *done;             /* completed, waiting for the stamps of their window: FIFO */
     uint32_t done_first, done_n;
 
     struct stamps *stamps;
-    uint64_t start_ps;     /* end of set-up = trace time 0 */
+    uint64_t start_ps; /* end of set-up = trace time 0 */
     enum phase phase;
     replay_sink *sink;
     void *sink_arg;
@@ -143,15 +144,18 @@ static inline bool allowed(const struct replay *r, const struct slot *s)
 
 /* queue.c */
 bool queues_open(struct replay *r);
-bool read_ahead(struct replay *r);      /* false: the trace is bad, r->damaged                  */
+bool read_ahead(struct replay *r); /* false: the trace is bad, r->damaged                  */
 void happen(struct replay *r, uint64_t id, enum hct_names_dep what, uint64_t at_ps);
 void arm(struct replay *r, uint32_t queue, uint64_t now_ps); /* head of queue changed           */
 void unblock(struct replay *r, uint32_t host, uint64_t now_ps);
-uint64_t heap_top(const struct replay *r, uint32_t host);     /* ps, NEVER                       */
-uint32_t heap_pop(struct replay *r, uint32_t host);
+uint64_t ready_top(const struct replay *r, uint32_t host); /* ps, NEVER                       */
+uint32_t ready_pop(struct replay *r, uint32_t host);
 void op_ended(struct replay *r, uint64_t id, uint64_t visible_ps, uint64_t polled_ps,
               uint8_t status, bool silent);
 void release(struct replay *r); /* frees slots at the base that nobody needs                     */
+
+/* finish.c: tells the sink of all operations that ended before now_ps, and frees them. */
+void finish_until(struct replay *r, uint64_t now_ps);
 
 /* post.c */
 void post_ready(struct replay *r, uint32_t host, uint64_t now_ps);
@@ -160,7 +164,7 @@ void post_bench_queue(struct replay *r, uint32_t q, uint64_t now_ps);
 
 /* verify.c */
 void place_source(struct replay *r, struct slot *s);
-void check_target(struct replay *r, struct slot *s);                    /* at VISIBLE, LOCAL of reads */
+void check_target(struct replay *r, struct slot *s); /* at VISIBLE, LOCAL of reads */
 void check_received(struct replay *r, struct slot *send, struct slot *recv, uint32_t byte_len,
                     bool grh);
 void note_grh(struct replay *r, const struct hct_op *recv);

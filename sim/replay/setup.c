@@ -22,7 +22,8 @@ uint32_t host_of_mr(const struct replay *r, uint32_t mr)
     return host_of_pd(r, r->res->mr[mr].pd);
 }
 
-static bool refuse(struct hct_error *err, const char *what, uint32_t id, const struct hca_error *why)
+static bool refuse(struct hct_error *err, const char *what, uint32_t id,
+                   const struct hca_error *why)
 {
     err->status = HCT_USAGE;
     snprintf(err->text, sizeof err->text, "%s %u: %.340s", what, id, why->text);
@@ -57,9 +58,13 @@ static bool open_mrs(struct replay *r, struct hct_error *err)
 
     for (uint32_t i = 0; i < r->res->mrs; i++) {
         const struct hct_mr *const m = &r->res->mr[i];
-        const struct driver_mr s = {.pd = r->pd_of[m->pd], .vm = m->vm, .va = m->va,
-                                    .bytes = m->len_bytes, .access = m->access,
-                                    .flags = m->flags, .layout = m->layout,
+        const struct driver_mr s = {.pd = r->pd_of[m->pd],
+                                    .vm = m->vm,
+                                    .va = m->va,
+                                    .bytes = m->len_bytes,
+                                    .access = m->access,
+                                    .flags = m->flags,
+                                    .layout = m->layout,
                                     .layout_arg = m->layout_arg};
         r->mr_of[i] = driver_mr(r->machine[host_of_pd(r, m->pd)], &s, &why);
         if (r->mr_of[i] == DRIVER_NONE) {
@@ -102,8 +107,10 @@ static bool open_queues(struct replay *r, struct hct_error *err)
 
     for (uint32_t i = 0; i < r->res->cqs; i++) {
         const struct hct_cq *const c = &r->res->cq[i];
-        const struct driver_cq s = {.driver = r->driver_of[c->fn], .entries = c->depth_entries,
-                                    .notify = c->notify, .native = native_cq(r, i)};
+        const struct driver_cq s = {.driver = r->driver_of[c->fn],
+                                    .entries = c->depth_entries,
+                                    .notify = c->notify,
+                                    .native = native_cq(r, i)};
         r->cq_of[i] = driver_cq(r->machine[r->res->fn[c->fn].host], &s, &why);
         if (r->cq_of[i] == DRIVER_NONE) {
             return refuse(err, "cq", i, &why);
@@ -111,8 +118,10 @@ static bool open_queues(struct replay *r, struct hct_error *err)
     }
     for (uint32_t i = 0; i < r->res->srqs; i++) {
         const struct hct_srq *const q = &r->res->srq[i];
-        const struct driver_srq s = {.pd = r->pd_of[q->pd], .entries = q->depth_entries,
-                                     .limit = q->limit_entries, .sge_max = q->sge_max,
+        const struct driver_srq s = {.pd = r->pd_of[q->pd],
+                                     .entries = q->depth_entries,
+                                     .limit = q->limit_entries,
+                                     .sge_max = q->sge_max,
                                      .native = native_srq(r, i)};
         r->srq_of[i] = driver_srq(r->machine[host_of_pd(r, q->pd)], &s, &why);
         if (r->srq_of[i] == DRIVER_NONE) {
@@ -131,19 +140,33 @@ static bool open_qp(struct replay *r, uint32_t i, struct hct_error *err)
 {
     const struct hct_qp *const q = &r->res->qp[i];
     const struct driver_qp s = {
-        .pd = r->pd_of[q->pd], .send_cq = r->cq_of[q->send_cq], .recv_cq = r->cq_of[q->recv_cq],
+        .pd = r->pd_of[q->pd],
+        .send_cq = r->cq_of[q->send_cq],
+        .recv_cq = r->cq_of[q->recv_cq],
         .srq = q->srq == HCT_NONE ? DRIVER_NONE : r->srq_of[q->srq],
-        .sq_entries = q->sq_depth_entries, .rq_entries = q->rq_depth_entries,
-        .sq_psn = q->sq_psn, .qkey = q->qkey,
+        .sq_entries = q->sq_depth_entries,
+        .rq_entries = q->rq_depth_entries,
+        .sq_psn = q->sq_psn,
+        .qkey = q->qkey,
         .access = ACC_LOCAL_WRITE | ACC_REMOTE_WRITE | ACC_REMOTE_READ | ACC_REMOTE_ATOMIC,
-        .mtu_bytes = (uint16_t)(q->mtu_bytes < r->p.port_mtu_bytes ? q->mtu_bytes
-                                                                   : r->p.port_mtu_bytes),
-        .inline_bytes = q->inline_max_bytes, .core = q->core, .type = qp_type(q),
-        .native = native(r, q), .sig_all = (q->flags & HCT_QP_SIG_ALL) != 0, .sge_max = q->sge_max,
-        .rd_atomic = q->rd_atomic_max, .rd_atomic_dest = q->rd_atomic_dest_max,
-        .timeout = q->timeout, .retry_cnt = q->retry_cnt, .rnr_retry = q->rnr_retry,
-        .min_rnr_timer = q->min_rnr_timer, .sl = q->sl, .traffic_class = q->traffic_class,
-        .weight = q->weight == 0 ? 1 : q->weight, .mmio_wqe = r->p.hca_wqe_mmio_bytes != 0,
+        .mtu_bytes =
+            (uint16_t)(q->mtu_bytes < r->p.port_mtu_bytes ? q->mtu_bytes : r->p.port_mtu_bytes),
+        .inline_bytes = q->inline_max_bytes,
+        .core = q->core,
+        .type = qp_type(q),
+        .native = native(r, q),
+        .sig_all = (q->flags & HCT_QP_SIG_ALL) != 0,
+        .sge_max = q->sge_max,
+        .rd_atomic = q->rd_atomic_max,
+        .rd_atomic_dest = q->rd_atomic_dest_max,
+        .timeout = q->timeout,
+        .retry_cnt = q->retry_cnt,
+        .rnr_retry = q->rnr_retry,
+        .min_rnr_timer = q->min_rnr_timer,
+        .sl = q->sl,
+        .traffic_class = q->traffic_class,
+        .weight = q->weight == 0 ? 1 : q->weight,
+        .mmio_wqe = r->p.hca_wqe_mmio_bytes != 0,
     };
     struct hca_error why;
 
@@ -165,8 +188,10 @@ static bool open_qps(struct replay *r, struct hct_error *err)
     for (uint32_t i = 0; i < r->res->ahs; i++) {
         const struct hct_ah *const a = &r->res->ah[i];
         const struct hct_fn *const to = &r->res->fn[a->dest_fn];
-        struct driver_ah s = {.pd = r->pd_of[a->pd], .sl = a->sl,
-                              .traffic_class = a->traffic_class, .hop_limit = a->hop_limit};
+        struct driver_ah s = {.pd = r->pd_of[a->pd],
+                              .sl = a->sl,
+                              .traffic_class = a->traffic_class,
+                              .hop_limit = a->hop_limit};
         driver_address(&r->p, to->host, to->hca, to->index, &s.to);
         r->ah_of[i] = driver_ah(r->machine[host_of_pd(r, a->pd)], &s, &why);
         if (r->ah_of[i] == DRIVER_NONE) {

@@ -10,7 +10,8 @@
 
 enum { GRH_BYTES = 40, CHUNK = 4096 };
 
-/* --- sets of places ---------------------------------------------------------------------------- */
+/* --- sets of places ----------------------------------------------------------------------------
+ */
 
 static uint64_t place_key(uint32_t mr, uint64_t off)
 {
@@ -64,7 +65,8 @@ void note_grh(struct replay *r, const struct hct_op *recv)
     }
 }
 
-/* --- moving bytes ------------------------------------------------------------------------------ */
+/* --- moving bytes ------------------------------------------------------------------------------
+ */
 
 /* Bytes [off, off + len) of the message of an operation, as the trace knows them. */
 static bool message(const struct slot *s, uint64_t off, void *to, size_t len)
@@ -129,7 +131,8 @@ void place_source(struct replay *r, struct slot *s)
     }
 }
 
-/* --- comparing --------------------------------------------------------------------------------- */
+/* --- comparing ---------------------------------------------------------------------------------
+ */
 
 static void mismatch(struct replay *r, const struct slot *s, uint32_t mr, uint64_t at)
 {
@@ -216,7 +219,8 @@ void check_received(struct replay *r, struct slot *send, struct slot *recv, uint
     count(r, known);
 }
 
-/* --- hash -------------------------------------------------------------------------------------- */
+/* --- hash --------------------------------------------------------------------------------------
+ */
 
 static uint64_t hash_mr(const struct replay *r, uint64_t h, uint32_t mr)
 {

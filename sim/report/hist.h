@@ -1,9 +1,10 @@
 /* hist.h: log-linear histogram of u64 values: exact below 2048, then 1024 steps per power of two,
- * so a percentile is at most 0.1 % above the true value. Minimum, maximum, sum and count are exact. */
+ * so a percentile is at most 0.1 % above the true value. Minimum, maximum, sum and count are exact.
+ */
 #pragma once
 #include <stdint.h>
 
-enum { HIST_SUB_BITS = 10, HIST_BUCKETS = (64 - HIST_SUB_BITS) << HIST_SUB_BITS };
+enum { HIST_SUB_BITS = 10, HIST_BUCKETS = (65 - HIST_SUB_BITS) << HIST_SUB_BITS };
 
 struct hist {
     uint64_t count, min, max;

@@ -27,9 +27,8 @@ void report_close(struct report *r)
     free(r);
 }
 
-const char *const dma_class_name[] = {"doorbell", "wqe",       "context", "xlat",
-                                      "payload",  "cqe",       "interrupt", "command",
-                                      "atomic",   "event",     "head"};
+const char *const dma_class_name[] = {"doorbell",  "wqe",     "context", "xlat",  "payload", "cqe",
+                                      "interrupt", "command", "atomic",  "event", "head"};
 
 static const struct hca_stat *stats_of(struct world *w, unsigned host, int hca)
 {
@@ -110,8 +109,13 @@ static struct group *find(struct report *r, const struct replay_done *d)
         return NULL;
     }
     struct group *const g = &r->group[r->groups++];
-    *g = (struct group){.kind = op->kind, .transport = transport, .size_class = size_class,
-                        .host = d->host, .fn = d->fn, .first_ps = d->t_post, .lcg = 1};
+    *g = (struct group){.kind = op->kind,
+                        .transport = transport,
+                        .size_class = size_class,
+                        .host = d->host,
+                        .fn = d->fn,
+                        .first_ps = d->t_post,
+                        .lcg = 1};
     return g;
 }
 

@@ -4,15 +4,15 @@
 
 struct report;
 
-/* Facts of the run that the report repeats; everything is deterministic: wall time, host and date go
- * to run.json. */
+/* Facts of the run that the report repeats; everything is deterministic: wall time, host and date
+ * go to run.json. */
 struct report_head {
     const struct hca_config *config;
-    const char *trace;      /* name without folder */
-    const char *timing;     /* "asap", "captured", "scale=0.5" */
-    const char *note;       /* why; may be NULL */
-    const char *end;        /* "complete", "simulated-time limit", "interrupted", "no progress" */
-    const char *waiting;    /* of an incomplete run: what is waited for */
+    const char *trace;   /* name without folder */
+    const char *timing;  /* "asap", "captured", "scale=0.5" */
+    const char *note;    /* why; may be NULL */
+    const char *end;     /* "complete", "simulated-time limit", "interrupted", "no progress" */
+    const char *waiting; /* of an incomplete run: what is waited for */
 };
 
 struct report *report_open(const struct hct_resources *res, const struct hca_param *p);

@@ -1,6 +1,6 @@
 /* report_i.h: shared by the files of sim/report. */
 #pragma once
-#include "model/spec.h"
+#include "model/defs.h"
 #include "sim/report/hist.h"
 #include "sim/report/report.h"
 

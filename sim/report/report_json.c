@@ -121,9 +121,9 @@ static json_t *wires_object(struct world *w, unsigned host, int hca)
 
     for (unsigned i = 0; i < meta_wire_count; i++) {
         if ((meta_wires[i].side == META_HOST) == (hca < 0)) {
-            const struct wire_figures f = hca < 0 ? host_wire_figures(world_host(w, host), i)
-                                                  : hca_wire_figures(
-                                                        world_hca(w, host, (unsigned)hca), i);
+            const struct wire_figures f =
+                hca < 0 ? host_wire_figures(world_host(w, host), i)
+                        : hca_wire_figures(world_hca(w, host, (unsigned)hca), i);
             json_object_set_new(o, meta_wires[i].name, wire_object(&f));
         }
     }

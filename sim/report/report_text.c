@@ -33,11 +33,14 @@ static void head(const struct report *r, const struct report_head *h, struct wor
     if (h->waiting != NULL) {
         fprintf(out, "  first operation that is not done: %s\n", h->waiting);
     }
-    fprintf(out, "  operations  %" PRIu64 " completed, %" PRIu64 " not as expected, %" PRIu64
-                 " errors as expected\n",
+    fprintf(out,
+            "  operations  %" PRIu64 " completed, %" PRIu64 " not as expected, %" PRIu64
+            " errors as expected\n",
             f->ops, f->failed, f->expected_errors);
-    fprintf(out, "  bytes       %" PRIu64 " in messages, %" PRIu64 " frames sent; payloads compared: %" PRIu64
-                 " right, %" PRIu64 " wrong, %" PRIu64 " without recorded bytes\n",
+    fprintf(out,
+            "  bytes       %" PRIu64 " in messages, %" PRIu64
+            " frames sent; payloads compared: %" PRIu64 " right, %" PRIu64 " wrong, %" PRIu64
+            " without recorded bytes\n",
             f->bytes, world_figures(w).frames, f->checked - f->mismatches, f->mismatches,
             f->unchecked);
     ns(out, "  time        ", f->last_ps, 0);
@@ -70,11 +73,12 @@ static void size_text(const struct group *g, char *text, size_t size)
 
 static void groups(const struct report *r, FILE *out)
 {
-    fputs("\nLatency by opcode, transport, function and size, ns (from the post call to the CQE in "
-          "memory;\nrecv: from the first packet; unsignalled: to retirement)\n"
-          "opcode     qp  host:fn       bytes      count   fail       min       p50       p90       "
-          "p99     p99.9       max      mean      Gb/s\n",
-          out);
+    fputs(
+        "\nLatency by opcode, transport, function and size, ns (from the post call to the CQE in "
+        "memory;\nrecv: from the first packet; unsignalled: to retirement)\n"
+        "opcode     qp  host:fn       bytes      count   fail       min       p50       p90       "
+        "p99     p99.9       max      mean      Gb/s\n",
+        out);
     for (unsigned i = 0; i < r->groups; i++) {
         const struct group *const g = &r->group[i];
         const struct hist *const l = &g->latency;
@@ -114,7 +118,8 @@ static void waterfall(const char *what, const struct kept *k, FILE *out)
         if (d == 0) {
             continue;
         }
-        const int from = (int)(at * BAR / k->latency_ps), to = (int)((at + d) * BAR / k->latency_ps);
+        const int from = (int)(at * BAR / k->latency_ps),
+                  to = (int)((at + d) * BAR / k->latency_ps);
         fprintf(out, "    %-13s", meta_stages[s].name);
         ns(out, " ", d, 11);
         fprintf(out, " %5.1f %% |%*s", 100.0 * (double)d / (double)k->latency_ps, from, "");
@@ -162,8 +167,9 @@ static void links(const struct report *r, struct world *w, const struct replay *
     for (unsigned h = 0; h < world_hosts(w); h++) {
         for (unsigned a = 0; a < world_hcas(w); a++) {
             const struct net_figures *const f = net_figures(world_net(w), h * world_hcas(w) + a);
-            fprintf(out, "  host %u hca %u  port sent %" PRIu64 " frames, %" PRIu64
-                         " bytes, %.2f %% of %" PRIu64 " Mb/s",
+            fprintf(out,
+                    "  host %u hca %u  port sent %" PRIu64 " frames, %" PRIu64
+                    " bytes, %.2f %% of %" PRIu64 " Mb/s",
                     h, a, f->frames, f->wire_bytes,
                     utilisation(f->wire_bytes * 8, (double)r->p.port_rate_mbps * 1e6, ps),
                     r->p.port_rate_mbps);
@@ -233,7 +239,8 @@ static void cores(struct world *w, const struct replay *y, FILE *out)
 
 static void counters(const struct report *r, struct world *w, FILE *out)
 {
-    fputs("\nCounters that are not zero (docs/reference/statistics.md says what they count)\n", out);
+    fputs("\nCounters that are not zero (docs/reference/statistics.md says what they count)\n",
+          out);
     for (unsigned i = 0; i < meta_stat_count; i++) {
         const struct meta_stat *const s = &meta_stats[i];
         uint64_t sum = 0;
@@ -275,8 +282,9 @@ static void busy_wires(struct world *w, FILE *out)
             }
         }
         if (full != 0) {
-            fprintf(out, "  %-14s depth %4u: full %10" PRIu64 " cycles, %10" PRIu64
-                         " entries, %.1f cycles each\n",
+            fprintf(out,
+                    "  %-14s depth %4u: full %10" PRIu64 " cycles, %10" PRIu64
+                    " entries, %.1f cycles each\n",
                     meta_wires[i].name, depth, full, pushes,
                     pushes == 0 ? 0.0 : (double)stay / (double)pushes);
         }

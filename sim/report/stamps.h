@@ -10,9 +10,10 @@ enum { STAMP_STAGES = 48 };
 
 /* Time of one operation by stage, ps; the sum is exactly to - from. */
 struct stage_times {
-    uint64_t ps[STAMP_STAGES];   /* by enum stage_id            */
-    uint64_t last[STAMP_STAGES]; /* last stamp of a stage, 0: none; first_out, first_in: here only */
-    uint32_t lost;               /* stamps beyond the limit of one operation: merged into the next */
+    uint64_t ps[STAMP_STAGES]; /* by enum stage_id            */
+    uint64_t
+        last[STAMP_STAGES]; /* last stamp of a stage, 0: none; first_out, first_in: here only */
+    uint32_t lost;          /* stamps beyond the limit of one operation: merged into the next */
 };
 
 struct stamps *stamps_open(void); /* NULL: no memory */
@@ -25,7 +26,8 @@ bool stamps_add(struct stamps *s, uint64_t id, uint8_t stage, uint64_t at_ps);
 uint64_t stamps_last(struct stamps *s, uint64_t id, uint8_t stage);
 
 /* Ends an operation that began at from_ps and ended at to_ps with stage `last`, and forgets it. The
- * interval before each stamp belongs to that stamp's stage; stamps outside [from, to] are ignored. */
+ * interval before each stamp belongs to that stamp's stage; stamps outside [from, to] are ignored.
+ */
 void stamps_take(struct stamps *s, uint64_t id, uint64_t from_ps, uint64_t to_ps, uint8_t last,
                  struct stage_times *out);
 

@@ -136,7 +136,8 @@ bool world_add(struct world *w, const struct actor *a)
     return true;
 }
 
-/* --- from adapters ----------------------------------------------------------------------------- */
+/* --- from adapters -----------------------------------------------------------------------------
+ */
 
 static void drain_hca_events(struct world *w, unsigned i, unsigned a)
 {
@@ -240,7 +241,8 @@ static void run_hca(struct world *w, unsigned i, unsigned a, uint64_t until)
     }
 }
 
-/* --- from hosts -------------------------------------------------------------------------------- */
+/* --- from hosts --------------------------------------------------------------------------------
+ */
 
 static void down_to_hcas(struct world *w, unsigned i)
 {
@@ -350,7 +352,8 @@ static void run_host(struct world *w, unsigned i, uint64_t until)
     }
 }
 
-/* --- the loop ---------------------------------------------------------------------------------- */
+/* --- the loop ----------------------------------------------------------------------------------
+ */
 
 static uint64_t next_of_all(const struct world *w)
 {
@@ -372,8 +375,11 @@ static void deliver(struct world *w, uint64_t from, uint64_t until)
 
     net_settle(w->net, from + w->port_ps + net_cable_ps(w->net));
     while (net_arrive(w->net, until, &f)) {
-        const struct frame m = {.len = f.len, .captured = (uint16_t)f.captured, .fc = f.fc,
-                                .mid = f.side.mid, .mid_first = f.side.mid_first,
+        const struct frame m = {.len = f.len,
+                                .captured = (uint16_t)f.captured,
+                                .fc = f.fc,
+                                .mid = f.side.mid,
+                                .mid_first = f.side.mid_first,
                                 .source = f.side.source};
         must(hca_push(w->hca[f.port / w->hcas][f.port % w->hcas], HCA_NET_IN, f.at_ps, &m, f.bytes),
              "net_in");
@@ -414,7 +420,8 @@ enum world_end world_run(struct world *w, uint64_t until_ps, bool (*stop)(void *
     }
 }
 
-/* --- the rest ---------------------------------------------------------------------------------- */
+/* --- the rest ----------------------------------------------------------------------------------
+ */
 
 void world_mmio(struct world *w, unsigned host, uint64_t at_ps, const struct mmio_req *m)
 {

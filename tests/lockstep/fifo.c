@@ -55,8 +55,8 @@ static bool step(struct both *b, struct rng *r)
 
 static uint64_t run_module(rtl_new_fn *make, uint64_t cycles)
 {
-    struct both b = {.f = {.depth = DEPTH, .mask = SLOTS - 1, .head_at = HCA_NEVER, .from = EDGE,
-                           .to = EDGE}};
+    struct both b = {
+        .f = {.depth = DEPTH, .mask = SLOTS - 1, .head_at = HCA_NEVER, .from = EDGE, .to = EDGE}};
     struct rng r = {1};
     uint64_t n = 0;
 
@@ -86,7 +86,10 @@ int main(void)
         const uint64_t n = run_module(module[m].make, CYCLES);
         const bool good = (n == CYCLES) == (m == 0);
         printf("lockstep: %s: %llu of %d cycles equal%s\n", module[m].name, (unsigned long long)n,
-               CYCLES, good ? "" : m == 0 ? ": RTL differs from C" : ": mutant survived");
+               CYCLES,
+               good     ? ""
+               : m == 0 ? ": RTL differs from C"
+                        : ": mutant survived");
         failed += !good;
     }
     return failed == 0 ? 0 : 1;

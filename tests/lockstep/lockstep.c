@@ -74,7 +74,8 @@ static void find_ports(struct run *x)
 }
 
 /* The neighbours of this cycle: random pushes into the inputs, random pops of the outputs, each
- * neighbour in moods of its own so that every wire is full and empty for a while. They act through the same registered wires, so the unit sees them one cycle later. */
+ * neighbour in moods of its own so that every wire is full and empty for a while. They act through
+ * the same registered wires, so the unit sees them one cycle later. */
 static void neighbours(struct run *x)
 {
     struct system *const y = &x->h->y;
