@@ -104,7 +104,8 @@ static bool take_done(struct arbiter *u, const struct tick *t)
     return true;
 }
 
-/* Unit of the QP whose turn it is; u->units: every ready QP waits for its unit, or none is ready. */
+/* Unit of the QP whose turn it is; u->units: every ready QP waits for its unit, or none is ready.
+ */
 static uint32_t pick(const struct arbiter *u, const struct tick *t)
 {
     uint32_t best = u->units;

@@ -112,8 +112,7 @@ static uint32_t slice(const struct bench_run *r)
     return left < room ? left : room;
 }
 
-/* Time starts with the first request; the read of a write-then-read belongs to the same operation.
- */
+/* Time starts with the first request; the read of a write-then-read belongs to its operation. */
 static void begin(struct bench_run *r, const struct tick *t)
 {
     if (r->issued == 0 && (r->kind != BENCH_WRRD || r->reading == 0)) {

@@ -66,8 +66,8 @@ static void ask(struct check *u, const struct tick *t, struct check_held *h, uin
 {
     h->state = HELD_ASKED;
     h->op = op;
-    PUSH(t, u->rq_get, rq_get, 0, .qn = h->p.qn, .cx = h->p.cx,
-         .cookie = (uint16_t)(h - u->held), .op = op);
+    PUSH(t, u->rq_get, rq_get, 0, .qn = h->p.qn, .cx = h->p.cx, .cookie = (uint16_t)(h - u->held),
+         .op = op);
 }
 
 /* Oldest entry that can go on: u->s.n when there is none. */
@@ -75,8 +75,8 @@ static uint32_t pick(const struct check *u)
 {
     uint32_t i = 0;
 
-    while (i < u->s.n && (u->held[u->s.order[i]].lead == 0 ||
-                          u->held[u->s.order[i]].state == HELD_ASKED)) {
+    while (i < u->s.n &&
+           (u->held[u->s.order[i]].lead == 0 || u->held[u->s.order[i]].state == HELD_ASKED)) {
         i++;
     }
     return i;
@@ -85,8 +85,12 @@ static uint32_t pick(const struct check *u)
 static void mark(struct check *u, const struct tick *t, const struct rxp *p)
 {
     t->ctx->qp[p->cx].rx.error = 1;
-    u->s.cut = (struct check_cut){.e = {.qn = p->qn, .cx = p->cx, .fn = p->fn, .verdict = V_MARK,
-                                        .slot = NO_SLOT, .rec = NO_SLOT},
+    u->s.cut = (struct check_cut){.e = {.qn = p->qn,
+                                        .cx = p->cx,
+                                        .fn = p->fn,
+                                        .verdict = V_MARK,
+                                        .slot = NO_SLOT,
+                                        .rec = NO_SLOT},
                                   .active = 1};
 }
 

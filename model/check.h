@@ -7,7 +7,8 @@
  *          packet to its exec and to each piece, plus the way to wqe_fetch and back for a SEND.
  * Slots    The packet slot goes to respond with the exec; so does the record of the receive WQE.
  * Source   docs/units/check.md; InfiniBand Architecture vol. 1, 9.7 (RC), 9.8 (UC, UD)
- * NOT MODELLED: XRC and RD services, end-to-end credits, path migration, congestion notification. */
+ * NOT MODELLED: XRC and RD services, end-to-end credits, path migration, congestion notification.
+ */
 #pragma once
 #include "model/spec.h"
 
@@ -21,7 +22,7 @@ struct check_held {
     uint8_t op;     /* enum rq_op that was asked             */
     uint8_t status; /* enum work_status of the answer        */
     uint8_t halt;
-    uint16_t rec;   /* of the answer                         */
+    uint16_t rec; /* of the answer                         */
 };
 
 /* The packet that is being cut into pieces. */

@@ -127,7 +127,8 @@ static struct exec exec_of(const struct rxp *p, const struct qpc *c, uint8_t ver
     };
 }
 
-/* The first packet that an RC or UC QP accepts before the move to RTS tells that the peer is there. */
+/* The first packet that an RC or UC QP accepts before the move to RTS tells that the peer is there.
+ */
 static bool established(const struct qpc *c)
 {
     return c->s.state == QPS_RTR && c->rx.est == 0 && !is_datagram(c);
@@ -190,8 +191,8 @@ static struct place piece_wqe(struct check_cut *k, const struct wqe *w)
 static struct place piece_va(struct check_cut *k)
 {
     if (k->range != 0) {
-        const struct place m = {.addr = k->va, .key = k->key, .len = k->range,
-                                .flags = PLACE_CHECK_ONLY};
+        const struct place m = {
+            .addr = k->va, .key = k->key, .len = k->range, .flags = PLACE_CHECK_ONLY};
         k->range = 0;
         return m;
     }

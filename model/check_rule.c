@@ -37,12 +37,9 @@ static bool payload_ok(const struct rxp *p, const struct pkt_opcode *op, const s
     }
     switch (op->position) {
     case PKT_FIRST:
-    case PKT_MIDDLE:
-        return p->plen == mtu;
-    case PKT_LAST:
-        return p->plen >= 1 && p->plen <= mtu;
-    default:
-        return p->plen <= mtu;
+    case PKT_MIDDLE: return p->plen == mtu;
+    case PKT_LAST: return p->plen >= 1 && p->plen <= mtu;
+    default: return p->plen <= mtu;
     }
 }
 
@@ -61,15 +58,11 @@ static bool length_ok(const struct rxp *p, const struct pkt_opcode *op, const st
 static bool allowed(const struct rxp *p, const struct pkt_opcode *op, const struct qpc *c)
 {
     switch (op->kind) {
-    case PKT_WRITE:
-        return (c->s.access & ACC_REMOTE_WRITE) != 0;
-    case PKT_READ_REQUEST:
-        return (c->s.access & ACC_REMOTE_READ) != 0;
+    case PKT_WRITE: return (c->s.access & ACC_REMOTE_WRITE) != 0;
+    case PKT_READ_REQUEST: return (c->s.access & ACC_REMOTE_READ) != 0;
     case PKT_COMPARE_SWAP:
-    case PKT_FETCH_ADD:
-        return (c->s.access & ACC_REMOTE_ATOMIC) != 0 && p->raddr % 8 == 0;
-    default:
-        return true;
+    case PKT_FETCH_ADD: return (c->s.access & ACC_REMOTE_ATOMIC) != 0 && p->raddr % 8 == 0;
+    default: return true;
     }
 }
 
@@ -91,8 +84,8 @@ static struct ruling execute(const struct pkt_opcode *op, const struct qpc *c)
     return (struct ruling){V_EXECUTE, next && c->rx.spare_wqe == 0 ? RQ_NEXT + 1 : RQ_AGAIN + 1};
 }
 
-static struct ruling rule_rc(const struct tick *t, const struct rxp *p,
-                             const struct pkt_opcode *op, struct qpc *c)
+static struct ruling rule_rc(const struct tick *t, const struct rxp *p, const struct pkt_opcode *op,
+                             struct qpc *c)
 {
     const int32_t ahead = psn_diff(p->psn, c->rx.epsn);
 
@@ -114,15 +107,16 @@ static struct ruling rule_rc(const struct tick *t, const struct rxp *p,
     return execute(op, c);
 }
 
-/* UC: the message under way is lost; its receive WQE serves the next one (IBTA vol. 1, 9.8.2.2.4). */
+/* UC: the message under way is lost; its receive WQE serves the next one (IBTA vol. 1, 9.8.2.2.4).
+ */
 static void give_up(struct qpc *c)
 {
     c->rx.spare_wqe |= c->rx.inside == RX_SEND;
     c->rx.inside = RX_IDLE;
 }
 
-static struct ruling rule_uc(const struct tick *t, const struct rxp *p,
-                             const struct pkt_opcode *op, struct qpc *c)
+static struct ruling rule_uc(const struct tick *t, const struct rxp *p, const struct pkt_opcode *op,
+                             struct qpc *c)
 {
     if (p->psn != c->rx.epsn || !sequence_ok(op, c)) {
         t->s->check_ahead++;
@@ -140,8 +134,8 @@ static struct ruling rule_uc(const struct tick *t, const struct rxp *p,
     return execute(op, c);
 }
 
-static struct ruling rule_ud(const struct tick *t, const struct rxp *p,
-                             const struct pkt_opcode *op, struct qpc *c)
+static struct ruling rule_ud(const struct tick *t, const struct rxp *p, const struct pkt_opcode *op,
+                             struct qpc *c)
 {
     if (p->qkey != c->s.qkey) {
         t->s->check_qkey++;
@@ -164,12 +158,9 @@ struct ruling check_rule(const struct tick *t, const struct rxp *p, struct qpc *
         c->rx.epsn = c->s.rq_psn & PSN_MASK;
     }
     switch (c->s.type) {
-    case QPT_RC:
-        return rule_rc(t, p, op, c);
-    case QPT_UC:
-        return rule_uc(t, p, op, c);
-    default:
-        return rule_ud(t, p, op, c);
+    case QPT_RC: return rule_rc(t, p, op, c);
+    case QPT_UC: return rule_uc(t, p, op, c);
+    default: return rule_ud(t, p, op, c);
     }
 }
 
@@ -208,8 +199,7 @@ uint8_t check_wqe(const struct tick *t, const struct check_held *h, struct qpc *
         c->rx.error = 1;
         return V_NAK_OP;
     }
-    if (op->kind == PKT_SEND &&
-        offset(op, c) + area + h->p.plen > t->store->rwqe[h->rec].len) {
+    if (op->kind == PKT_SEND && offset(op, c) + area + h->p.plen > t->store->rwqe[h->rec].len) {
         return too_long(t, c);
     }
     return V_EXECUTE;

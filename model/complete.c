@@ -10,7 +10,8 @@ void complete_open(struct complete *u, struct opening *o)
     u->delay = ns_cycles(o->p, o->p->hca_complete_ns);
 }
 
-/* --- answers ----------------------------------------------------------------------------------- */
+/* --- answers -----------------------------------------------------------------------------------
+ */
 
 /* A CQ that does not exist any more loses what comes for it. */
 static void got_context(struct complete *u, const struct tick *t)
@@ -51,7 +52,8 @@ static bool answers(struct complete *u, const struct tick *t)
     return moved;
 }
 
-/* --- jobs -------------------------------------------------------------------------------------- */
+/* --- jobs --------------------------------------------------------------------------------------
+ */
 
 static struct complete_job *append(struct complete *u, uint32_t cqn)
 {
@@ -157,7 +159,8 @@ static bool run(struct complete *u, const struct tick *t, bool *more)
     return moved || stepped;
 }
 
-/* --- events and fences -------------------------------------------------------------------------- */
+/* --- events and fences --------------------------------------------------------------------------
+ */
 
 /* Everything up to number has been written; else makes sure that this will be told. */
 static bool written(struct complete *u, const struct tick *t, uint64_t number, bool *moved)
@@ -257,8 +260,7 @@ static bool fence(struct complete *u, const struct tick *t)
         }
         u->s.f.state = FENCE_TELL;
         return true;
-    default:
-        return end_fence(u, t);
+    default: return end_fence(u, t);
     }
 }
 

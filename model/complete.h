@@ -20,13 +20,13 @@ struct complete_job {
     uint64_t number; /* of its writes                              */
     uint64_t addr;   /* of its CQE                                 */
     uint16_t cx;
-    uint8_t state;   /* enum job_state                             */
-    uint8_t arm;     /* enum db_kind of an arm, else 0             */
-    uint8_t behind;  /* older jobs of the same CQ                  */
-    uint8_t writes;  /* bit per write still to be pushed           */
-    uint8_t fires;   /* an event follows                           */
+    uint8_t state;     /* enum job_state                             */
+    uint8_t arm;       /* enum db_kind of an arm, else 0             */
+    uint8_t behind;    /* older jobs of the same CQ                  */
+    uint8_t writes;    /* bit per write still to be pushed           */
+    uint8_t fires;     /* an event follows                           */
     uint8_t head_read; /* the consumer index was read for this job */
-    uint8_t fault;   /* page directory or consumer index unusable  */
+    uint8_t fault;     /* page directory or consumer index unusable  */
 };
 
 /* An event that waits until its CQE has been written. */
@@ -58,10 +58,10 @@ struct complete {
     uint32_t bytes;                    /* store offset: COMPLETE_BUFS buffers of 128 bytes   */
     uint32_t heads;                    /* store offset: a consumer index of 8 bytes per job  */
     struct {
-        uint32_t head, tail;           /* jobs, free running; slot is modulo COMPLETE_JOBS   */
-        uint32_t gone;                 /* bit per slot: finished, not yet freed              */
-        uint64_t wrote, told, done;    /* numbers of jobs that wrote: youngest, youngest that
-                                          answers, written                                   */
+        uint32_t head, tail;        /* jobs, free running; slot is modulo COMPLETE_JOBS   */
+        uint32_t gone;              /* bit per slot: finished, not yet freed              */
+        uint64_t wrote, told, done; /* numbers of jobs that wrote: youngest, youngest that
+                                       answers, written                                   */
         struct complete_fire fire[COMPLETE_FIRES];
         uint32_t fire_head, fire_tail;
         struct { /* fence of command */

@@ -31,7 +31,8 @@ static void set_flag(struct cqc *c, uint32_t set, uint32_t clear)
     c->c.flags = ((c->c.flags | set) & ~clear) & 0xff;
 }
 
-/* --- where things lie -------------------------------------------------------------------------- */
+/* --- where things lie --------------------------------------------------------------------------
+ */
 
 static bool ask_page(struct complete *u, const struct tick *t, struct complete_job *j,
                      uint32_t page, uint8_t next)
@@ -115,7 +116,8 @@ void complete_head_got(struct complete *u, const struct tick *t, const struct rd
     j->state = JOB_READY;
 }
 
-/* --- bytes ------------------------------------------------------------------------------------- */
+/* --- bytes -------------------------------------------------------------------------------------
+ */
 
 static void put32(uint8_t *p, uint32_t v)
 {
@@ -157,7 +159,8 @@ static void advance(struct cqc *c)
     }
 }
 
-/* --- writes ------------------------------------------------------------------------------------ */
+/* --- writes ------------------------------------------------------------------------------------
+ */
 
 enum { WRITE_HEAD, WRITE_CQE, WRITE_TAIL };
 
@@ -276,7 +279,8 @@ static bool write_next(struct complete *u, const struct tick *t, struct complete
     return true;
 }
 
-/* --- jobs -------------------------------------------------------------------------------------- */
+/* --- jobs --------------------------------------------------------------------------------------
+ */
 
 /* A PVRDMA job needs the bus address of the ring state before it can touch its ring. */
 static bool lacks_state(const struct cqc *c)
@@ -354,9 +358,9 @@ bool complete_step(struct complete *u, const struct tick *t, struct complete_job
     bool moved = false;
 
     if (j->state == JOB_READY) {
-        moved = j->arm != 0                          ? arm(u, t, j)
+        moved = j->arm != 0                      ? arm(u, t, j)
                 : (j->m.flags & CQE_SILENT) != 0 ? move_head(u, t, j)
-                                                     : place_cqe(u, t, j);
+                                                 : place_cqe(u, t, j);
     }
     if (j->state == JOB_WRITE) {
         moved |= write_next(u, t, j);

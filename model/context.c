@@ -24,14 +24,10 @@ static struct wire_rxp *rx_out(const struct context *u, const struct rxp *m)
 static struct wire_ctx_got *got_out(const struct context *u, unsigned client)
 {
     switch (client) {
-    case CC_CMD:
-        return u->ctx_got_cmd;
-    case CC_WQE:
-        return u->ctx_got_wqe;
-    case CC_RSP:
-        return u->ctx_got_rsp;
-    default:
-        return u->ctx_got_cq;
+    case CC_CMD: return u->ctx_got_cmd;
+    case CC_WQE: return u->ctx_got_wqe;
+    case CC_RSP: return u->ctx_got_rsp;
+    default: return u->ctx_got_cq;
     }
 }
 
@@ -43,12 +39,9 @@ static unsigned kind_of(unsigned client, const void *msg)
 static uint32_t number_of(unsigned client, const void *msg)
 {
     switch (client) {
-    case CC_GRANT:
-        return ((const struct grant *)msg)->qn;
-    case CC_RX:
-        return ((const struct rxp *)msg)->qn;
-    default:
-        return ((const struct ctx_get *)msg)->number;
+    case CC_GRANT: return ((const struct grant *)msg)->qn;
+    case CC_RX: return ((const struct rxp *)msg)->qn;
+    default: return ((const struct ctx_get *)msg)->number;
     }
 }
 
@@ -249,6 +242,7 @@ struct act context_tick(struct context *u, const struct tick *t)
     TAKE(CC_WQE, ctx_get_wqe);
     TAKE(CC_CMD, ctx_get_cmd);
     TAKE(CC_GRANT, grant);
-    moved |= context_misses(u, t, old, &left, &wake); /* what has just been set aside starts at once */
+    moved |=
+        context_misses(u, t, old, &left, &wake); /* what has just been set aside starts at once */
     return moved && left ? AGAIN(t) : (struct act){moved, wake};
 }

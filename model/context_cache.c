@@ -82,15 +82,9 @@ static uint32_t oldest(const struct ctx_cache *c, uint32_t from, uint32_t n)
 static void *bytes_of(const struct tick *t, unsigned kind, uint32_t cx, size_t *size)
 {
     switch (kind) {
-    case CTX_QP:
-        *size = sizeof *t->ctx->qp;
-        return &t->ctx->qp[cx];
-    case CTX_CQ:
-        *size = sizeof *t->ctx->cq;
-        return &t->ctx->cq[cx];
-    default:
-        *size = sizeof *t->ctx->srq;
-        return &t->ctx->srq[cx];
+    case CTX_QP: *size = sizeof *t->ctx->qp; return &t->ctx->qp[cx];
+    case CTX_CQ: *size = sizeof *t->ctx->cq; return &t->ctx->cq[cx];
+    default: *size = sizeof *t->ctx->srq; return &t->ctx->srq[cx];
     }
 }
 
@@ -109,20 +103,16 @@ void context_load(const struct tick *t, unsigned kind, uint32_t cx, const uint8_
 bool context_exists(const struct tick *t, unsigned kind, uint32_t cx)
 {
     switch (kind) {
-    case CTX_QP:
-        return t->ctx->qp[cx].s.type != 0;
-    case CTX_CQ:
-        return t->ctx->cq[cx].s.ring.entries != 0;
-    default:
-        return t->ctx->srq[cx].s.ring.entries != 0;
+    case CTX_QP: return t->ctx->qp[cx].s.type != 0;
+    case CTX_CQ: return t->ctx->cq[cx].s.ring.entries != 0;
+    default: return t->ctx->srq[cx].s.ring.entries != 0;
     }
 }
 
 uint8_t *context_board(const struct context *u, const struct tick *t, unsigned kind,
                        uint32_t number)
 {
-    return u->board +
-           (ctx_bus(t->p, kind, number / QP_ROUND, number % QP_ROUND) - CTX_BUS);
+    return u->board + (ctx_bus(t->p, kind, number / QP_ROUND, number % QP_ROUND) - CTX_BUS);
 }
 
 bool context_writing(const struct context *u, unsigned kind, uint32_t number)
@@ -160,10 +150,9 @@ static bool write_back(struct context *u, const struct tick *t, unsigned kind, u
     memcpy(store_at(t->store, data), bytes, size);
     u->s.write_number[slot] = number + 1;
     u->s.write_kind[slot] = (uint8_t)kind;
-    PUSH(t, u->wr_ctx, wr_req, 0,
-         .addr = ctx_bus(t->p, kind, number / QP_ROUND, number % QP_ROUND), .len = len,
-         .cookie = slot, .flags = WR_NOTIFY, .fn = FN_ADAPTER, .cls = CLS_CONTEXT, .data = data,
-         .slot = NO_SLOT);
+    PUSH(t, u->wr_ctx, wr_req, 0, .addr = ctx_bus(t->p, kind, number / QP_ROUND, number % QP_ROUND),
+         .len = len, .cookie = slot, .flags = WR_NOTIFY, .fn = FN_ADAPTER, .cls = CLS_CONTEXT,
+         .data = data, .slot = NO_SLOT);
     t->s->context_written++;
     return true;
 }

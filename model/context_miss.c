@@ -1,4 +1,5 @@
-/* context_miss.c: contexts on their way into the cache, or held exclusively, and who waits for them. */
+/* context_miss.c: contexts on their way into the cache, or held exclusively, and who waits for
+ * them. */
 #include "model/context.h"
 
 enum { WAITERS_PER_MISS = 8 };
@@ -142,8 +143,8 @@ static bool read_memory(struct context *u, const struct tick *t, struct ctx_miss
     const uint32_t i = (uint32_t)(m - u->miss);
     PUSH(t, u->rd_req_ctx, rd_req, 0,
          .addr = ctx_bus(t->p, m->kind, m->number / QP_ROUND, m->number % QP_ROUND),
-         .len = context_bytes(m->kind), .cookie = (uint16_t)i, .fn = FN_ADAPTER,
-         .cls = CLS_CONTEXT, .data = u->fill + i * QPC_BYTES);
+         .len = context_bytes(m->kind), .cookie = (uint16_t)i, .fn = FN_ADAPTER, .cls = CLS_CONTEXT,
+         .data = u->fill + i * QPC_BYTES);
     m->state = MISS_WAIT;
     return true;
 }

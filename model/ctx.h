@@ -154,7 +154,7 @@ _Static_assert(sizeof(struct srqc) <= SRQC_BYTES, "SRQ context outgrew its slot"
 /* Where contexts and memory keys lie in the adapter's own bus address space (function FN_ADAPTER):
  * tables one behind the other from CTX_BUS. number: global QP/CQ/SRQ number, or fn * 2^24 + index
  * of a memory key. */
-#define CTX_BUS 0x1000000000ULL
+#define CTX_BUS 0x200000000ULL /* in the hypervisor area: a physical address when VT-d is off */
 enum { MPT_BYTES = 64, CTX_MPT = CTX_SRQ + 1 };
 
 static inline uint64_t ctx_bus(const struct hca_param *p, unsigned kind, uint32_t fn, uint32_t index)

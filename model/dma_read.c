@@ -11,6 +11,10 @@ static void open_wires(struct dma_read *u)
 
     memcpy(u->req, req, sizeof req);
     memcpy(u->rsp, rsp, sizeof rsp);
+    for (uint32_t i = 0; i < DMA_READ_CLIENTS; i++) {
+        u->in[i] = &req[i]->ctl;
+    }
+    u->in[DMA_READ_PACKETS] = &u->rd_job->ctl;
 }
 
 /* 10-bit tags do not use the values below 256. Source: PCIe Base 4.0, 2.2.6.2 */

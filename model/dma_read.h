@@ -73,13 +73,14 @@ struct dma_read {
     struct wire_tlp *up_rd;                    /* out, to pcie        */
     struct wire_rd_req *req[DMA_READ_CLIENTS]; /* the same by number */
     struct wire_rd_rsp *rsp[DMA_READ_CLIENTS];
-    struct dma_read_job *job;       /* [jobs]                                             */
-    struct dma_read_tag *tag;       /* [tags]                                             */
-    uint16_t *free_tag;             /* [tags] ring of free tags                           */
-    struct dma_read_packet *packet; /* [packets] ring                                     */
-    uint32_t jobs, tags, packets;   /* packets: a power of two                            */
-    uint32_t tag_base;              /* number of tag 0 on the link                        */
-    uint32_t engine_cycles;         /* hca.dma_engine_ns                                  */
+    struct fifo *in[DMA_READ_INPUTS]; /* req and, last, rd_job */
+    struct dma_read_job *job;         /* [jobs]                                             */
+    struct dma_read_tag *tag;         /* [tags]                                             */
+    uint16_t *free_tag;               /* [tags] ring of free tags                           */
+    struct dma_read_packet *packet;   /* [packets] ring                                     */
+    uint32_t jobs, tags, packets;     /* packets: a power of two                            */
+    uint32_t tag_base;                /* number of tag 0 on the link                        */
+    uint32_t engine_cycles;           /* hca.dma_engine_ns                                  */
     struct {
         struct serial issue; /* one unit per request                                      */
         struct serial hand;  /* bytes handed on; num 0: at once                           */
@@ -110,3 +111,11 @@ void dma_read_append(struct dma_read *u, struct dma_read_list *l, uint32_t *set,
                      uint16_t job);
 uint16_t dma_read_remove(struct dma_read *u, struct dma_read_list *l, uint32_t *set, uint32_t i);
 void dma_read_free(struct dma_read *u, uint16_t job);
+
+/* First member of a set that is not empty, counted from `from` on, round robin. */
+static inline uint32_t dma_read_turn(uint32_t set, uint32_t from)
+{
+    const uint32_t behind = set >> from << from;
+
+    return (uint32_t)__builtin_ctz(behind != 0 ? behind : set);
+}

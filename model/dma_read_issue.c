@@ -13,14 +13,6 @@ static uint32_t eligible(const struct dma_read *u, const struct tick *t)
     return ready;
 }
 
-/* First member of a set that is not empty, counted from `from` on, round robin. */
-static uint32_t turn(uint32_t set, uint32_t from)
-{
-    const uint32_t behind = set >> from << from;
-
-    return (uint32_t)__builtin_ctz(behind != 0 ? behind : set);
-}
-
 /* Requests of one entry: one, or a train as long as tags and train_tlps_max allow while nobody
  * else waits (docs/adr/0006-trains.md). */
 static uint32_t train(const struct dma_read *u, const struct tick *t, uint32_t ready)
@@ -95,7 +87,7 @@ bool dma_read_issue(struct dma_read *u, const struct tick *t)
     if (ready == 0) {
         return false;
     }
-    const uint32_t i = turn(ready, u->s.next_issue);
+    const uint32_t i = dma_read_turn(ready, u->s.next_issue);
     send(u, t, i, train(u, t, ready));
     u->s.next_issue = i + 1 == DMA_READ_INPUTS ? 0 : i + 1;
     return true;

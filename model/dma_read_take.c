@@ -133,23 +133,34 @@ static void take_piece(struct dma_read *u, const struct tick *t)
     u->s.inside = !ends_packet(m);
 }
 
+/* Inputs with a message to be seen. */
+static uint32_t visible(const struct dma_read *u, const struct tick *t)
+{
+    uint32_t set = 0;
+
+    for (uint32_t i = 0; i < DMA_READ_INPUTS; i++) {
+        set |= (uint32_t)fifo_valid(u->in[i], t->now) << i;
+    }
+    return set;
+}
+
 /* The response wire bounds what a client may have under way. */
 static bool can_take(const struct dma_read *u, const struct tick *t, uint32_t i)
 {
-    if (i == DMA_READ_PACKETS) {
-        return VALID(t, u->rd_job) && u->rd_job->ctl.popped != t->now + 1 && can_take_piece(u, t);
-    }
-    return VALID(t, u->req[i]) && u->req[i]->ctl.popped != t->now + 1 && u->s.jobs_free != 0 &&
-           u->s.out[i] < u->rsp[i]->ctl.depth;
+    return i == DMA_READ_PACKETS ? can_take_piece(u, t)
+                                 : u->s.jobs_free != 0 && u->s.out[i] < u->rsp[i]->ctl.depth;
 }
 
+/* Takes the first message that can be taken, round robin. *more: another one can be next cycle. */
 bool dma_read_accept(struct dma_read *u, const struct tick *t, bool *more)
 {
+    uint32_t set = visible(u, t);
     bool taken = false;
 
     *more = false;
-    for (uint32_t n = 0, i = u->s.next_accept; n < DMA_READ_INPUTS && !*more; n++, i++) {
-        i = i == DMA_READ_INPUTS ? 0 : i;
+    for (uint32_t from = u->s.next_accept; set != 0 && !*more;) {
+        const uint32_t i = dma_read_turn(set, from);
+        set &= ~(1U << i);
         if (!can_take(u, t, i)) {
             continue;
         }
@@ -160,7 +171,8 @@ bool dma_read_accept(struct dma_read *u, const struct tick *t, bool *more)
         } else {
             take_request(u, t, i);
         }
-        u->s.next_accept = taken ? u->s.next_accept : (i + 1) % DMA_READ_INPUTS;
+        from = (i + 1) % DMA_READ_INPUTS;
+        u->s.next_accept = taken ? u->s.next_accept : from;
         taken = true;
     }
     return taken;

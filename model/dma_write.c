@@ -172,27 +172,31 @@ static void take(struct dma_write *u, const struct tick *t, uint32_t client)
     t->s->dma_write_requests++;
 }
 
-/* First client with a request, round robin; DMA_WRITE_CLIENTS: none. */
-static uint32_t pick(const struct dma_write *u, const struct tick *t)
+/* Clients with a request to be seen. */
+static uint32_t visible(const struct dma_write *u, const struct tick *t)
 {
-    for (uint32_t n = 0, c = u->s.next; n < DMA_WRITE_CLIENTS; n++, c++) {
-        c = c == DMA_WRITE_CLIENTS ? 0 : c;
-        if (VALID(t, u->in[c]) && u->in[c]->ctl.popped != t->now + 1) {
-            return c;
-        }
+    uint32_t set = 0;
+
+    for (uint32_t c = 0; c < DMA_WRITE_CLIENTS; c++) {
+        set |= (uint32_t)VALID(t, u->in[c]) << c;
     }
-    return DMA_WRITE_CLIENTS;
+    return set;
 }
 
-static bool accept(struct dma_write *u, const struct tick *t)
+/* Takes one request, round robin. *more: another one can be taken next cycle. */
+static bool accept(struct dma_write *u, const struct tick *t, bool *more)
 {
-    const uint32_t c = u->s.count < u->jobs ? pick(u, t) : DMA_WRITE_CLIENTS;
+    const uint32_t set = u->s.count < u->jobs ? visible(u, t) : 0;
+    const uint32_t behind = set >> u->s.next << u->s.next;
 
-    if (c == DMA_WRITE_CLIENTS) {
+    *more = false;
+    if (set == 0) {
         return false;
     }
+    const uint32_t c = (uint32_t)__builtin_ctz(behind != 0 ? behind : set);
     take(u, t, c);
     u->s.next = c + 1 == DMA_WRITE_CLIENTS ? 0 : c + 1;
+    *more = u->s.count < u->jobs && (set & ~(1U << c)) != 0;
     return true;
 }
 
@@ -222,12 +226,9 @@ static uint64_t job_wake(const struct dma_write *u, const struct tick *t)
 
 struct act dma_write_tick(struct dma_write *u, const struct tick *t)
 {
+    bool more;
     const bool sent = issue(u, t);
-    const bool taken = accept(u, t);
-    uint64_t wake = job_wake(u, t);
+    const bool taken = accept(u, t, &more);
 
-    if (taken && u->s.count < u->jobs && pick(u, t) != DMA_WRITE_CLIENTS) {
-        wake = t->now + 1;
-    }
-    return (struct act){sent || taken, wake};
+    return (struct act){sent || taken, more ? t->now + 1 : job_wake(u, t)};
 }

@@ -30,7 +30,8 @@ void event_open(struct event *u, struct opening *o)
     u->s.next_deadline = HCA_NEVER;
 }
 
-/* --- writes ------------------------------------------------------------------------------------ */
+/* --- writes ------------------------------------------------------------------------------------
+ */
 
 bool event_can_write(const struct event *u, const struct tick *t)
 {
@@ -59,7 +60,8 @@ void event_write(struct event *u, const struct tick *t, uint32_t fn, uint64_t ad
          .data = buf_of(u, u->s.wrote), .slot = NO_SLOT);
 }
 
-/* --- inputs ------------------------------------------------------------------------------------ */
+/* --- inputs ------------------------------------------------------------------------------------
+ */
 
 static bool answers(struct event *u, const struct tick *t)
 {
@@ -159,8 +161,8 @@ static void take_notification(struct event *u, const struct tick *t)
 /* Makes the next input, round robin, the event under way. */
 static bool accept(struct event *u, const struct tick *t)
 {
-    struct wire_async *const from[ASYNCS] = {u->cmd_async, u->srq_async, u->req_async,
-                                             u->rsp_async, u->cq_async};
+    struct wire_async *const from[ASYNCS] = {u->cmd_async, u->srq_async, u->req_async, u->rsp_async,
+                                             u->cq_async};
 
     if (u->s.j.state != EVENT_NONE) {
         return false;

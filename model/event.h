@@ -22,25 +22,25 @@ struct event_ring {
     uint32_t tail, head;                /* producer; consumer as last read                */
     uint32_t page;                      /* page of page_bus, 0: none                      */
     uint8_t on;
-    uint8_t known;                      /* state_bus is                                   */
+    uint8_t known; /* state_bus is                                   */
 };
 
 struct event_vector {
     uint64_t addr;
     uint64_t deadline; /* cycle by which a moderated interrupt is sent, 0: none */
     uint32_t data;
-    uint32_t count;    /* events that wait for it                               */
-    uint8_t open;      /* programmed and not masked                             */
-    uint8_t pending;   /* raised while masked                                   */
-    uint8_t wanted;    /* in the ring of interrupts to be sent                  */
+    uint32_t count;  /* events that wait for it                               */
+    uint8_t open;    /* programmed and not masked                             */
+    uint8_t pending; /* raised while masked                                   */
+    uint8_t wanted;  /* in the ring of interrupts to be sent                  */
 };
 
 struct event_fn {
     struct event_ring ring[2]; /* 0: asynchronous events, 1: completion notifications */
     struct event_vector vector[EVENT_VECTORS];
-    uint32_t kept;             /* CQs whose notification found the ring full          */
-    uint8_t listed;            /* in the ring of functions that have such             */
-    uint8_t cq_vector;         /* of the last notification                            */
+    uint32_t kept;     /* CQs whose notification found the ring full          */
+    uint8_t listed;    /* in the ring of functions that have such             */
+    uint8_t cq_vector; /* of the last notification                            */
 };
 
 struct event {
@@ -66,19 +66,19 @@ struct event {
     uint16_t *list;                    /* [list_mask + 1] functions with kept notifications      */
     uint64_t moderation, retry;        /* cycles */
     uint32_t words, irq_mask, list_mask;
-    uint32_t bytes;                    /* store offset: EVENT_BUFS buffers of 16 bytes           */
-    uint32_t head;                     /* store offset of a consumer index                       */
+    uint32_t bytes; /* store offset: EVENT_BUFS buffers of 16 bytes           */
+    uint32_t head;  /* store offset of a consumer index                       */
     struct {
-        uint64_t wrote, told, done;    /* writes: pushed, youngest that answers, done            */
-        uint64_t next_deadline;        /* of all vectors, HCA_NEVER: none                        */
+        uint64_t wrote, told, done; /* writes: pushed, youngest that answers, done            */
+        uint64_t next_deadline;     /* of all vectors, HCA_NEVER: none                        */
         uint32_t irq_head, irq_tail, list_head, list_tail;
-        struct {                       /* the event under way                                    */
-            uint32_t info, number;     /* number: of the CQ within its function                  */
+        struct {                   /* the event under way                                    */
+            uint32_t info, number; /* number: of the CQ within its function                  */
             uint8_t state, fn, which, type, vector; /* state: enum event_state                   */
-            uint8_t dead;              /* its ring is gone                                       */
+            uint8_t dead; /* its ring is gone                                       */
             uint8_t head_read;
         } j;
-        struct {                       /* ring_set with pages 0 that is to be answered           */
+        struct { /* ring_set with pages 0 that is to be answered           */
             uint64_t number;
             uint8_t busy, fn;
         } off;

@@ -6,7 +6,8 @@ enum { RING_ASYNC, RING_CQ };
 enum event_state { EVENT_NONE, EVENT_LOOK, EVENT_STATE, EVENT_PAGE, EVENT_HEAD, EVENT_TAIL };
 
 /* event_irq.c: interrupts. */
-void event_raise(struct event *u, const struct tick *t, uint32_t fn, uint32_t vector, bool moderate);
+void event_raise(struct event *u, const struct tick *t, uint32_t fn, uint32_t vector,
+                 bool moderate);
 void event_msix(struct event *u, const struct msix_set *m);
 void event_quiet(struct event *u, uint32_t fn);
 bool event_interrupts(struct event *u, const struct tick *t);

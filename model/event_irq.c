@@ -28,8 +28,7 @@ void event_raise(struct event *u, const struct tick *t, uint32_t fn, uint32_t ve
         want(u, fn, vector % EVENT_VECTORS);
     } else if (v->deadline == 0) {
         v->deadline = t->now + u->moderation;
-        u->s.next_deadline =
-            v->deadline < u->s.next_deadline ? v->deadline : u->s.next_deadline;
+        u->s.next_deadline = v->deadline < u->s.next_deadline ? v->deadline : u->s.next_deadline;
         t->s->event_moderated++;
     }
 }

@@ -8,8 +8,8 @@ static uint32_t element_bytes(uint32_t which)
     return which == RING_ASYNC ? ASYNC_BYTES : NOTIFY_BYTES;
 }
 
-/* The driver computes n = 3 * 4096 / 8 or / 4 and masks with n - 1 and 2n - 1 although n is no power
- * of two; only the low run of ones of these masks has an effect (PVRDMA ABI, section 7). */
+/* The driver computes n = 3 * 4096 / 8 or / 4 and masks with n - 1 and 2n - 1 although n is no
+ * power of two; only the low run of ones of these masks has an effect (PVRDMA ABI, section 7). */
 static uint32_t slots_in_effect(uint32_t n)
 {
     return n == 0 ? 0 : 1U << __builtin_ctz(~(n - 1));
@@ -39,8 +39,8 @@ void event_ring_set(struct event *u, const struct tick *t, const struct ring_set
     const uint32_t n = m->pages > 1 ? (m->pages - 1U) * (PAGE_BYTES / bytes) : 0;
 
     (void)t;
-    u->fn[m->fn].ring[which] = (struct event_ring){.pdir = m->pdir, .n = n,
-                                                   .slots = slots_in_effect(n), .on = n != 0};
+    u->fn[m->fn].ring[which] =
+        (struct event_ring){.pdir = m->pdir, .n = n, .slots = slots_in_effect(n), .on = n != 0};
     if (which == RING_CQ) {
         forget_kept(u, m->fn);
     }
@@ -52,7 +52,8 @@ void event_ring_set(struct event *u, const struct tick *t, const struct ring_set
     }
 }
 
-/* --- notifications that found the ring full ------------------------------------------------------ */
+/* --- notifications that found the ring full ------------------------------------------------------
+ */
 
 static void list_fn(struct event *u, const struct tick *t, uint32_t fn)
 {
@@ -105,7 +106,8 @@ static bool begin_kept(struct event *u, uint32_t fn)
     return true;
 }
 
-/* --- the event under way -------------------------------------------------------------------------- */
+/* --- the event under way
+ * -------------------------------------------------------------------------- */
 
 static void end(struct event *u)
 {
@@ -283,11 +285,8 @@ bool event_retry(struct event *u, const struct tick *t)
 bool event_job(struct event *u, const struct tick *t)
 {
     switch (u->s.j.state) {
-    case EVENT_LOOK:
-        return look(u, t);
-    case EVENT_TAIL:
-        return write_tail(u, t);
-    default:
-        return false;
+    case EVENT_LOOK: return look(u, t);
+    case EVENT_TAIL: return write_tail(u, t);
+    default: return false;
     }
 }

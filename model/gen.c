@@ -22,6 +22,7 @@ static const struct {
     {"docs/reference/statistics.md", gen_stats},
     {"docs/reference/events.md", gen_events},
     {"docs/reference/stages.md", gen_stages},
+    {"docs/reference/registers.md", gen_registers},
 };
 
 /* Whole file as text, NULL when it cannot be read. */

@@ -10,4 +10,5 @@ typedef void gen_fn(FILE *out);
 
 gen_fn gen_package; /* SystemVerilog package: parameters, message types   */
 gen_fn gen_bridge;  /* C++ classes over Verilated units, for lockstep     */
-gen_fn gen_units, gen_wires, gen_messages, gen_stats, gen_events, gen_stages; /* reference pages */
+/* Reference pages. */
+gen_fn gen_units, gen_wires, gen_messages, gen_stats, gen_events, gen_stages, gen_registers;

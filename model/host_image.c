@@ -9,7 +9,7 @@ enum { PAGES_AT_ONCE = 4096 };
 
 static uint64_t memory_bytes(const struct host_mem *m)
 {
-    return m->hyp_bytes + m->vms * m->vm_bytes;
+    return m->hyp_bytes + m->vms * m->vm_bytes + m->ctx_bytes;
 }
 
 /* Calls with each page that was touched and is not all zero: untouched ones are not in memory. to:

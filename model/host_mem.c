@@ -1,19 +1,28 @@
 #define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
 #include "model/host_mem.h"
 
+#include "model/ctx.h"
 #include "model/host.h"
 #include "model/vtd.h"
 
 #include <sys/mman.h>
 
 static const uint64_t hyp_base = (uint64_t)HOST_HYP_BASE_GIB << 30;
-enum { HYP_GIB = 8, HOST_PAGE = 4096 };
+enum { HYP_GIB = 8, HOST_PAGE = 4096, BLOCK_BYTES = 2 << 20 };
+
+static uint64_t reserved(const struct host_mem *m)
+{
+    return m->hyp_bytes + m->vms * m->vm_bytes + m->ctx_bytes;
+}
 
 bool host_mem_open(struct host_mem *m, const struct hca_param *p)
 {
     *m = (struct host_mem){
         .hyp_bytes = (uint64_t)HYP_GIB << 30, .vm_bytes = p->host_mem_bytes, .vms = p->host_vms};
-    void *const b = mmap(NULL, m->hyp_bytes + m->vms * m->vm_bytes, PROT_READ | PROT_WRITE,
+    if (p->iommu_mode != HCA_IOMMU_MODE_ON) { /* whole 2 MiB blocks, as the driver maps them */
+        m->ctx_bytes = (ctx_bus_bytes(p) + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+    }
+    void *const b = mmap(NULL, reserved(m), PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     m->block = b == MAP_FAILED ? NULL : b;
     if (m->block == NULL) {
@@ -27,7 +36,7 @@ bool host_mem_open(struct host_mem *m, const struct hca_param *p)
 void host_mem_close(struct host_mem *m)
 {
     if (m->block != NULL) {
-        munmap(m->block, m->hyp_bytes + m->vms * m->vm_bytes);
+        munmap(m->block, reserved(m));
         m->block = NULL;
     }
 }
@@ -36,6 +45,11 @@ uint8_t *host_mem_at(const struct host_mem *m, uint64_t phys, uint64_t len)
 {
     const uint64_t vm = phys >> HOST_VM_SHIFT;
 
+    if (vm == 0 && phys >= CTX_BUS && phys - CTX_BUS < m->ctx_bytes) {
+        const uint64_t in = phys - CTX_BUS;
+        return len > m->ctx_bytes - in ? NULL
+                                       : m->block + m->hyp_bytes + m->vms * m->vm_bytes + in;
+    }
     if (vm == 0) {
         const uint64_t off = phys - hyp_base;
         return phys < hyp_base || off > m->hyp_bytes || len > m->hyp_bytes - off ? NULL

@@ -15,6 +15,7 @@ enum { HOST_HCAS_MAX = 8, HOST_VMS_MAX = 256 };
 struct host_mem {
     uint8_t *block; /* one reservation: hypervisor area, then each VM's RAM */
     uint64_t hyp_bytes, vm_bytes, vms;
+    uint64_t ctx_bytes; /* memory at CTX_BUS: adapter contexts when nothing is remapped, else 0 */
     uint8_t *sink[HOST_HCAS_MAX]; /* beat store of each adapter */
     uint64_t hyp_next;            /* bump allocator of the hypervisor area, bytes used */
     uint64_t root_table;          /* VT-d: physical address, 0: none yet               */

@@ -81,8 +81,7 @@ static struct iommu_look classify(const struct iommu *u, const struct tick *t, c
     return iommu_look(u, m->rid, m->addr);
 }
 
-/* --- leaving
- * -------------------------------------------------------------------------------------- */
+/* --- leaving --- */
 
 static void give_slot(const struct tick *t, const struct tlp *m)
 {
@@ -134,8 +133,7 @@ static bool leave(struct iommu *u, const struct tick *t, const struct tlp *m, ui
     return true;
 }
 
-/* --- waiting
- * -------------------------------------------------------------------------------------- */
+/* --- waiting --- */
 
 static uint32_t enter(struct iommu *u, const struct tick *t, const struct tlp *m)
 {
@@ -228,8 +226,7 @@ static bool drain_ready(struct iommu *u, const struct tick *t)
     return true;
 }
 
-/* --- arriving
- * ------------------------------------------------------------------------------------- */
+/* --- arriving --- */
 
 static void count_passed(const struct tick *t, const struct iommu_look *l)
 {

@@ -10,8 +10,7 @@
  * Parts    iommu.c requests and their order, iommu_look.c caches, iommu_walk.c walkers,
  *          iommu_inval.c invalidation queue, iommu_fault.c fault records
  * Source   docs/units/iommu.md
- * NOT MODELLED: scalable mode, device TLBs, interrupt remapping, fault and invalidation interrupts.
- */
+ * NOT MODELLED: scalable mode, device TLBs, interrupt remapping, interrupts of its own. */
 #pragma once
 #include "model/assoc.h"
 #include "model/spec.h"
@@ -131,8 +130,7 @@ static inline uint32_t iommu_fn_index(uint8_t hca, uint16_t rid)
     return hca % (IOMMU_STREAMS / 256U) * 256U + (rid & 0xffU);
 }
 
-/* --- iommu_look.c: context cache, IOTLB, paging-structure caches --------------------------------
- */
+/* --- iommu_look.c: context cache, IOTLB, paging-structure caches --- */
 void iommu_open_caches(struct iommu *u, struct opening *o);
 
 /* What the caches say about an access of requester rid to addr; changes nothing. */
@@ -158,8 +156,7 @@ void iommu_fill_psc(struct iommu *u, uint16_t did, uint64_t addr, unsigned level
 unsigned iommu_find_psc(struct iommu *u, uint16_t did, uint64_t addr, unsigned levels,
                         struct iommu_psc *entry);
 
-/* --- iommu_walk.c -------------------------------------------------------------------------------
- */
+/* --- iommu_walk.c --- */
 /* Starts or joins a walk for request i. */
 void iommu_miss(struct iommu *u, const struct tick *t, uint32_t i, const struct iommu_look *l);
 /* Takes a table entry and ends walks; then gives walkers work and issues a read. Both lower *wake
@@ -169,8 +166,7 @@ bool iommu_walk_start(struct iommu *u, const struct tick *t, uint64_t *wake);
 /* Running walks fill no cache any more, and no new request joins them. */
 void iommu_forget_walks(struct iommu *u);
 
-/* --- iommu.c -------------------------------------------------------------------------------------
- */
+/* --- iommu.c --- */
 /* The translation of request i is known. */
 void iommu_settle(struct iommu *u, const struct tick *t, uint32_t i, const struct iommu_leaf *leaf);
 static inline bool iommu_free(const struct fifo *f, uint64_t now)
@@ -178,13 +174,11 @@ static inline bool iommu_free(const struct fifo *f, uint64_t now)
     return fifo_ready(f, now) && f->pushed != now + 1;
 }
 
-/* --- iommu_inval.c -------------------------------------------------------------------------------
- */
+/* --- iommu_inval.c --- */
 bool iommu_invalidate(struct iommu *u, const struct tick *t, uint64_t *wake);
 void iommu_descriptor(struct iommu *u, const struct tick *t, const struct mem_rsp *m);
 
-/* --- iommu_fault.c -------------------------------------------------------------------------------
- */
+/* --- iommu_fault.c --- */
 /* Counts and records the fault of a request. */
 void iommu_record(struct iommu *u, const struct tick *t, const struct tlp *m, uint8_t reason,
                   bool silent);

@@ -14,8 +14,7 @@ static uint64_t page_of(const struct iommu_req *r)
     return r->m.addr >> VTD_PAGE_SHIFT;
 }
 
-/* --- walks by page, for merging -----------------------------------------------------------------
- */
+/* --- walks by page, for merging --- */
 
 static void add_index(struct iommu *u, uint32_t i)
 {
@@ -92,8 +91,7 @@ void iommu_forget_walks(struct iommu *u)
     }
 }
 
-/* --- one walk -----------------------------------------------------------------------------------
- */
+/* --- one walk --- */
 
 static void end(struct iommu *u, const struct tick *t, uint32_t w)
 {
@@ -288,8 +286,7 @@ static void finish(struct iommu *u, const struct tick *t, uint32_t w)
     settle_all(u, t, k->leader, &leaf);
 }
 
-/* --- the part of a cycle ------------------------------------------------------------------------
- */
+/* --- the part of a cycle --- */
 
 static void take_entry(struct iommu *u, const struct tick *t, const struct mem_rsp *m)
 {

@@ -1,5 +1,6 @@
 #include "model/memory.h"
 
+#include "model/host.h"
 #include "model/host_mem.h"
 #include "model/tlp.h"
 
@@ -67,21 +68,30 @@ static struct mem_op *take(struct memory *u, uint32_t *i)
     return &u->op[*i];
 }
 
-/* A line occupies a server from the cycle `from` on; the cycle in which it is done. Servers are
- * used in turn, as a queue of outstanding requests is. */
-static uint64_t serve_line(struct memory *u, uint64_t from, bool dram, uint64_t remote)
+/* Serves lines first .. last of a sector from the cycle `from` on, those of `missed` by DRAM; the
+ * cycle in which the last is done. A line occupies a server; servers are used in turn, as a queue
+ * of outstanding requests is. */
+static uint64_t serve_lines(struct memory *u, uint64_t from, uint32_t first, uint32_t last,
+                            uint32_t missed, uint64_t remote)
 {
-    uint64_t *const slot = &u->slot[u->s.next_slot];
-    uint64_t start = from > *slot ? from : *slot;
+    uint32_t next = u->s.next_slot;
+    uint64_t done = 0;
 
-    if (dram) {
-        const uint64_t bus = u->s.dram.free_at;
-        start = start > bus ? start : bus;
-        (void)serial_take(&u->s.dram, start, MEM_LINE);
+    for (uint32_t line = first; line <= last; line++) {
+        uint64_t *const slot = &u->slot[next];
+        uint64_t start = from > *slot ? from : *slot;
+        if ((missed >> line & 1) != 0) {
+            start = start > u->s.dram.free_at ? start : u->s.dram.free_at;
+            (void)serial_take(&u->s.dram, start, MEM_LINE);
+            *slot = start + u->miss + remote;
+        } else {
+            *slot = start + u->hit + remote;
+        }
+        done = *slot > done ? *slot : done;
+        next = next + 1 < u->slots ? next + 1 : 0;
     }
-    *slot = start + (dram ? u->miss : u->hit) + remote;
-    u->s.next_slot = u->s.next_slot + 1 < u->slots ? u->s.next_slot + 1 : 0;
-    return *slot;
+    u->s.next_slot = next;
+    return done;
 }
 
 /* Serves all lines of a request; the cycle in which its bytes are to be copied, so that they are
@@ -89,24 +99,21 @@ static uint64_t serve_line(struct memory *u, uint64_t from, bool dram, uint64_t 
 static uint64_t serve(struct memory *u, const struct tick *t, uint64_t from, uint64_t phys,
                       uint32_t len, enum mem_use use)
 {
-    const uint64_t remote = phys >> 38 != 0 ? u->remote : 0;
+    const uint64_t remote = phys >> HOST_VM_SHIFT != 0 ? u->remote : 0;
     uint64_t done = from + 1;
 
     while (len > 0) {
-        const uint32_t room = MEM_SECTOR - (uint32_t)(phys % MEM_SECTOR);
+        const uint32_t at = (uint32_t)(phys % MEM_SECTOR), room = MEM_SECTOR - at;
         const uint32_t n = len < room ? len : room;
-        const uint32_t first = (uint32_t)(phys % MEM_SECTOR) / MEM_LINE;
-        const uint32_t last = ((uint32_t)(phys % MEM_SECTOR) + n - 1) / MEM_LINE;
+        const uint32_t first = at / MEM_LINE, last = (at + n - 1) / MEM_LINE;
         const uint32_t missed = memory_llc(u, t, phys, n, use);
+        const uint64_t end = serve_lines(u, from, first, last, missed, remote);
+        const uint32_t misses = (uint32_t)__builtin_popcount(missed);
 
-        for (uint32_t line = first; line <= last; line++) {
-            const bool dram = (missed >> line & 1) != 0;
-            const uint64_t end = serve_line(u, from, dram, remote);
-            done = end > done ? end : done;
-            t->s->memory_llc_misses += dram;
-            t->s->memory_llc_hits += !dram;
-            t->s->memory_remote_lines += remote != 0;
-        }
+        done = end > done ? end : done;
+        t->s->memory_llc_misses += misses;
+        t->s->memory_llc_hits += last - first + 1 - misses;
+        t->s->memory_remote_lines += remote != 0 ? last - first + 1 : 0;
         phys += n;
         len -= n;
     }
@@ -198,8 +205,7 @@ static bool accept_walk(struct memory *u, const struct tick *t, uint64_t *wake)
     return true;
 }
 
-/* --- what happens when an operation is due; false: its output has no room in this cycle ---------
- */
+/* --- what happens when an operation is due; false: its output has no room in this cycle --- */
 
 static bool free_output(const struct fifo *f, uint64_t now)
 {

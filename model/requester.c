@@ -61,8 +61,8 @@ static void take_error(struct requester *u, const struct tick *t)
     }
 }
 
-/* A packet that asked for it has become a frame, or a fence has passed the pipe. Errors of packets in
- * front of a fence are taken before it. */
+/* A packet that asked for it has become a frame, or a fence has passed the pipe. Errors of packets
+ * in front of a fence are taken before it. */
 static void take_sent(struct requester *u, const struct tick *t)
 {
     if (!VALID(t, u->tx_sent) ||
@@ -96,9 +96,7 @@ static void kick(struct requester *u, struct req_qp *r, const struct qp_event *m
         r->marker = (uint8_t)(m->kind + 1);
         req_timer_set(u, r, 0);
         break;
-    case KICK_STATE:
-        r->state_kick = 1;
-        break;
+    case KICK_STATE: r->state_kick = 1; break;
     default: /* KICK_ERROR of respond, KICK_FLUSH of command */
         req_error(u, r, ACK_ERR, false);
         break;

@@ -62,8 +62,7 @@ static void progress(struct requester *u, const struct tick *t, struct req_qp *r
     r->rnr = r->rnr_cnt;
     r->gap = 0;
     if (!r->rnr_wait) {
-        req_timer_set(u, r,
-                      open && r->timeout_cycles != 0 ? t->now + r->timeout_cycles : 0);
+        req_timer_set(u, r, open && r->timeout_cycles != 0 ? t->now + r->timeout_cycles : 0);
     }
     if ((r->parked & PARK_WINDOW) != 0) {
         req_kick(u, r);
@@ -120,8 +119,8 @@ void req_timeout(struct requester *u, const struct tick *t, struct req_qp *r)
     }
 }
 
-/* A response is missing: ask again from there, once until something new arrives. Responses behind the
- * gap that were on their way would ask again for each of them. */
+/* A response is missing: ask again from there, once until something new arrives. Responses behind
+ * the gap that were on their way would ask again for each of them. */
 static void missing(struct requester *u, const struct tick *t, struct req_qp *r)
 {
     t->s->requester_gaps++;

@@ -148,8 +148,8 @@ void req_begin(struct requester *u, const struct tick *t, struct req_qp *r, stru
     } else {
         struct req_msg *const m = &u->msg[r->cursor - 1];
         hca_assert(m->index == q->tx.head);
-        if (w->bad != WC_OK || m->opcode != w->opcode || m->len != w->len ||
-            m->units != w->units || m->mtu != req_mtu(t, &q->s)) {
+        if (w->bad != WC_OK || m->opcode != w->opcode || m->len != w->len || m->units != w->units ||
+            m->mtu != req_mtu(t, &q->s)) {
             req_fail(u, r, m, WC_LOC_QP_OP); /* it was changed after it was begun */
             req_end(u, QP_DONE_PARKED, false);
             return;
@@ -161,7 +161,7 @@ void req_begin(struct requester *u, const struct tick *t, struct req_qp *r, stru
     }
 }
 
-/* --- LOCAL_INV and FAST_REG ---------------------------------------------------------------------- */
+/* --- LOCAL_INV and FAST_REG ------------------------------------------------------------------ */
 
 void req_local_step(struct requester *u, const struct tick *t, struct req_qp *r, struct qpc *q,
                     const struct wqe *w)

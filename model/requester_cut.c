@@ -81,8 +81,8 @@ void req_next_head(struct requester *u, struct req_qp *r, struct qp_tx *x)
     x->sge = SGE_UNKNOWN;
 }
 
-/* Reset and destroy: once no DMA writes for the QP any more, its messages go and a fence follows what
- * is left of it in the transmit pipe. */
+/* Reset and destroy: once no DMA writes for the QP any more, its messages go and a fence follows
+ * what is left of it in the transmit pipe. */
 static void begin_marker(struct requester *u, struct req_qp *r)
 {
     if (r->unplaced != 0 || r->local || r->fencing) {
@@ -189,8 +189,12 @@ static void begin_grant(struct requester *u, const struct tick *t)
     struct req_qp *const r = req_row(u, t, k->qn);
 
     hca_assert(r != NULL);
-    *c = (struct req_cut){.t_db = k->t_db, .t_grant = k->t_grant, .t_ctx = k->t_ctx,
-                          .t_fetch = k->t_fetch, .row = (uint32_t)(r - u->qp), .cx = k->cx,
+    *c = (struct req_cut){.t_db = k->t_db,
+                          .t_grant = k->t_grant,
+                          .t_ctx = k->t_ctx,
+                          .t_fetch = k->t_fetch,
+                          .row = (uint32_t)(r - u->qp),
+                          .cx = k->cx,
                           .rec = k->rec};
     r->qn = k->qn;
     u->s.progress++;

@@ -6,20 +6,13 @@ static uint8_t wc_opcode(uint8_t opcode)
 {
     switch (opcode) {
     case WR_WRITE:
-    case WR_WRITE_IMM:
-        return WC_WRITE;
-    case WR_READ:
-        return WC_READ;
-    case WR_CAS:
-        return WC_CAS;
-    case WR_FAA:
-        return WC_FAA;
-    case WR_LOCAL_INV:
-        return WC_LOCAL_INV;
-    case WR_FAST_REG:
-        return WC_FAST_REG;
-    default:
-        return WC_SEND;
+    case WR_WRITE_IMM: return WC_WRITE;
+    case WR_READ: return WC_READ;
+    case WR_CAS: return WC_CAS;
+    case WR_FAA: return WC_FAA;
+    case WR_LOCAL_INV: return WC_LOCAL_INV;
+    case WR_FAST_REG: return WC_FAST_REG;
+    default: return WC_SEND;
     }
 }
 
@@ -67,7 +60,8 @@ static bool signalled(const struct req_qp *r, const struct req_msg *m, uint8_t s
     return r->sig_all || (m->flags & WRF_SIGNALED) != 0 || status != WC_OK;
 }
 
-/* An unsignalled WQE only moves the head of a pvrdma ring, and a younger completion does that too. */
+/* An unsignalled WQE only moves the head of a pvrdma ring, and a younger completion does that too.
+ */
 static bool needs_cqe(const struct requester *u, const struct req_qp *r, const struct req_msg *m,
                       uint8_t status)
 {
@@ -102,7 +96,8 @@ static bool retire(struct requester *u, const struct tick *t, struct req_qp *r)
     if (!retirable(u, r, m) || !READY(t, u->req_cqe)) {
         return false;
     }
-    const bool failed = r->failed && m->status != WC_OK; /* the first of them; the rest is flushed */
+    const bool failed =
+        r->failed && m->status != WC_OK; /* the first of them; the rest is flushed */
     const uint8_t status = !failed && r->error != ACK_OK ? WC_WR_FLUSH : m->status;
     if (needs_cqe(u, r, m, status)) {
         push_cqe(u, t, r, m, status);

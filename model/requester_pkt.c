@@ -44,22 +44,14 @@ static unsigned rc_opcode(uint8_t wr, bool first, bool last)
     static const uint8_t write_imm[2] = {PKT_OP_RC_WRITE_LAST_IMM, PKT_OP_RC_WRITE_ONLY_IMM};
 
     switch (wr) {
-    case WR_READ:
-        return PKT_OP_RC_READ_REQUEST;
-    case WR_CAS:
-        return PKT_OP_RC_COMPARE_SWAP;
-    case WR_FAA:
-        return PKT_OP_RC_FETCH_ADD;
-    case WR_WRITE:
-        return write[last][first];
-    case WR_WRITE_IMM:
-        return last ? write_imm[first] : write[last][first];
-    case WR_SEND_IMM:
-        return last ? imm[first] : send[last][first];
-    case WR_SEND_INV:
-        return last ? inv[first] : send[last][first];
-    default:
-        return send[last][first];
+    case WR_READ: return PKT_OP_RC_READ_REQUEST;
+    case WR_CAS: return PKT_OP_RC_COMPARE_SWAP;
+    case WR_FAA: return PKT_OP_RC_FETCH_ADD;
+    case WR_WRITE: return write[last][first];
+    case WR_WRITE_IMM: return last ? write_imm[first] : write[last][first];
+    case WR_SEND_IMM: return last ? imm[first] : send[last][first];
+    case WR_SEND_INV: return last ? inv[first] : send[last][first];
+    default: return send[last][first];
     }
 }
 
@@ -135,7 +127,9 @@ void req_packet(struct requester *u, const struct tick *t, const struct req_qp *
         .rkey = w->rkey,
         .imm = w->imm,
         .pd = s->pd,
-        .plen = read ? 0 : left < m->mtu ? left : m->mtu,
+        .plen = read            ? 0
+                : left < m->mtu ? left
+                                : m->mtu,
         .dlen = m->opcode == WR_READ ? left : m->len,
         .pkey = 0xffff,
         .fn = s->fn,

@@ -77,7 +77,8 @@ static void wake_waiter(struct requester *u)
     }
 }
 
-/* Takes a record off the free list, else one never used; 0: none. Records never used cost no memory. */
+/* Takes a record off the free list, else one never used; 0: none. Records never used cost no
+ * memory. */
 static uint32_t take_record(uint32_t *free, uint32_t next_free, uint32_t *fresh, uint32_t n)
 {
     const uint32_t i = *free;
@@ -152,7 +153,13 @@ void req_row_clear(struct requester *u, struct req_qp *r)
     while (r->first != 0) {
         req_msg_free_first(u, r);
     }
-    *r = (struct req_qp){.heap_key = r->heap_key, .heap_at = r->heap_at, .in_todo = r->in_todo,
-                         .in_kick = r->in_kick, .in_wait = r->in_wait, .qn = r->qn, .fn = r->fn,
-                         .marker = r->marker, .fencing = r->fencing};
+    *r = (struct req_qp){.heap_key = r->heap_key,
+                         .heap_at = r->heap_at,
+                         .in_todo = r->in_todo,
+                         .in_kick = r->in_kick,
+                         .in_wait = r->in_wait,
+                         .qn = r->qn,
+                         .fn = r->fn,
+                         .marker = r->marker,
+                         .fencing = r->fencing};
 }

@@ -1,4 +1,5 @@
-/* requester_timer.c: one timer per QP in a heap that is ordered by the deadline it was entered under. */
+/* requester_timer.c: one timer per QP in a heap that is ordered by the deadline it was entered
+ * under. */
 #include "model/requester.h"
 
 static uint64_t key(const struct requester *u, uint32_t at)
@@ -87,7 +88,8 @@ struct req_qp *req_timer_take(struct requester *u, uint64_t now)
     return r;
 }
 
-/* Whole milliseconds apart: 2^31 * 4.096 us in cycles of 4 GHz would overflow 64 bits on the way. */
+/* Whole milliseconds apart: 2^31 * 4.096 us in cycles of 4 GHz would overflow 64 bits on the way.
+ */
 static uint64_t long_cycles(const struct hca_param *p, uint64_t ns)
 {
     return ns / 1000000 * p->core_clock_khz + ns_cycles(p, ns % 1000000);
@@ -97,16 +99,17 @@ uint64_t req_ack_cycles(const struct hca_param *p, unsigned code)
 {
     const uint64_t ns = 4096ULL << (code & 31); /* IBTA vol. 1, 9.7.6.1.3 */
 
-    return (code & 31) == 0 ? 0 : long_cycles(p, ns / 100 * p->hca_ack_timeout_percent +
-                                                     ns % 100 * p->hca_ack_timeout_percent / 100);
+    return (code & 31) == 0 ? 0
+                            : long_cycles(p, ns / 100 * p->hca_ack_timeout_percent +
+                                                 ns % 100 * p->hca_ack_timeout_percent / 100);
 }
 
 /* Units of 10 us. source: IBTA vol. 1, table "Encoding for RNR NAK timer field" */
-static const uint16_t rnr_10us[32] = {
-    [0] = 0, /* 655.36 ms: 65536 units do not fit */
-    1,    2,    3,    4,    6,    8,    12,   16,   24,    32,    48,    64,    96,   128,  192,
-    256,  384,  512,  768,  1024, 1536, 2048, 3072, 4096,  6144,  8192,  12288, 16384, 24576, 32768,
-    49152};
+static const uint16_t rnr_10us[32] = {[0] = 0, /* 655.36 ms: 65536 units do not fit */
+                                      1,       2,    3,     4,     6,     8,     12,   16,
+                                      24,      32,   48,    64,    96,    128,   192,  256,
+                                      384,     512,  768,   1024,  1536,  2048,  3072, 4096,
+                                      6144,    8192, 12288, 16384, 24576, 32768, 49152};
 
 uint64_t req_rnr_cycles(const struct hca_param *p, unsigned code)
 {

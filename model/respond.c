@@ -43,8 +43,9 @@ bool rsp_barrier(struct respond *u, const struct tick *t, uint64_t *need)
         if (!CAN(u, t, u->rx_write)) {
             return false;
         }
-        rsp_write(u, t, (struct wr_req){.flags = WR_NOTIFY | WR_NO_DATA, .cls = CLS_PAYLOAD,
-                                        .slot = NO_SLOT});
+        rsp_write(
+            u, t,
+            (struct wr_req){.flags = WR_NOTIFY | WR_NO_DATA, .cls = CLS_PAYLOAD, .slot = NO_SLOT});
     }
     *need = u->s.wr_seq;
     return true;
@@ -56,14 +57,21 @@ bool rsp_cqe_room(const struct respond *u)
     return u->s.cqe_tail - u->s.cqe_head <= RSP_CQES - 2;
 }
 
+/* A native receive WQE has no wr_id that could name an operation. */
 void rsp_complete(struct respond *u, const struct qpc *c, uint64_t wr_id, uint8_t status,
                   uint64_t need)
 {
-    u->cqe[u->s.cqe_tail++ % RSP_CQES] = (struct rsp_cqe){
-        .m = {.wr_id = wr_id, .cqn = c->s.recv_cqn, .qn = c->s.qn, .handle = c->s.handle,
-              .flags = CQE_RECV, .fn = c->s.fn, .opcode = WC_RECV, .status = status,
-              .mid = (uint32_t)wr_id},
-        .need = need};
+    u->cqe[u->s.cqe_tail++ % RSP_CQES] =
+        (struct rsp_cqe){.m = {.wr_id = wr_id,
+                               .cqn = c->s.recv_cqn,
+                               .qn = c->s.qn,
+                               .handle = c->s.handle,
+                               .flags = CQE_RECV,
+                               .fn = c->s.fn,
+                               .opcode = WC_RECV,
+                               .status = status,
+                               .mid = c->s.format == FORMAT_PVRDMA ? (uint32_t)wr_id : 0},
+                         .need = need};
 }
 
 struct cqe *rsp_last_cqe(struct respond *u)
@@ -73,8 +81,7 @@ struct cqe *rsp_last_cqe(struct respond *u)
 
 static bool ripe(const struct respond *u)
 {
-    return u->s.cqe_head != u->s.cqe_tail &&
-           rsp_done(u, u->cqe[u->s.cqe_head % RSP_CQES].need);
+    return u->s.cqe_head != u->s.cqe_tail && rsp_done(u, u->cqe[u->s.cqe_head % RSP_CQES].need);
 }
 
 static bool send_cqe(struct respond *u, const struct tick *t)

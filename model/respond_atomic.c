@@ -34,11 +34,17 @@ void rsp_atomic_new(struct respond *u, const struct tick *t, const struct exec *
     const uint32_t low = addr & ((1U << LOCK_BITS) - 1);
     struct rsp_atomic *const a = &u->atomic[i];
 
-    *a = (struct rsp_atomic){.addr = addr, .swap_add = e->op1, .compare = e->op2, .need = need,
-                             .row = row, .qn = e->qn, .mid = e->mid,
+    *a = (struct rsp_atomic){.addr = addr,
+                             .swap_add = e->op1,
+                             .compare = e->op2,
+                             .need = need,
+                             .row = row,
+                             .qn = e->qn,
+                             .mid = e->mid,
                              .lock = (uint16_t)(low * t->p->hca_atomic_slots >> LOCK_BITS),
                              .res = (uint8_t)(r - &u->res[(size_t)row * u->depth]),
-                             .fn = e->fn, .opcode = e->opcode};
+                             .fn = e->fn,
+                             .opcode = e->opcode};
     for (uint32_t k = 0; k < u->s.a.n; k++) {
         a->behind = (uint8_t)(a->behind + (u->atomic[u->s.a.order[k]].lock == a->lock));
     }
@@ -146,9 +152,14 @@ static void store(struct respond *u, const struct tick *t, uint8_t i)
     struct rsp_atomic *const a = &u->atomic[i];
 
     a->state = ATOMIC_WRITE;
-    rsp_write(u, t, (struct wr_req){.addr = a->addr, .len = 8, .flags = WR_NOTIFY, .fn = a->fn,
-                                    .cls = CLS_ATOMIC, .data = data_at(u, i) + 8,
-                                    .slot = NO_SLOT});
+    rsp_write(u, t,
+              (struct wr_req){.addr = a->addr,
+                              .len = 8,
+                              .flags = WR_NOTIFY,
+                              .fn = a->fn,
+                              .cls = CLS_ATOMIC,
+                              .data = data_at(u, i) + 8,
+                              .slot = NO_SLOT});
     a->seq = u->s.wr_seq;
     u->qp[a->row].stored = a->seq;
     answer(u, t, a);
@@ -178,8 +189,7 @@ static bool step(struct respond *u, const struct tick *t, uint32_t k)
         }
         finish(u, k);
         return true;
-    default:
-        return false;
+    default: return false;
     }
 }
 

@@ -25,11 +25,16 @@ static void write_piece(struct respond *u, const struct tick *t, const struct ex
     flags |= t->p->hca_relaxed_ordering ? WR_RO : 0;
     flags |= last && completes(e) ? WR_NOTIFY : 0;
     u->s.x.written = 1;
-    rsp_write(u, t, (struct wr_req){.addr = m->addr, .len = m->len, .flags = flags, .fn = e->fn,
-                                    .cls = (m->flags & PLACE_GRH) != 0 ? CLS_GRH : CLS_PAYLOAD,
-                                    .status = u->s.x.status,
-                                    .mid = last ? e->mid : 0, .data = m->data,
-                                    .slot = last ? e->slot : NO_SLOT});
+    rsp_write(u, t,
+              (struct wr_req){.addr = m->addr,
+                              .len = m->len,
+                              .flags = flags,
+                              .fn = e->fn,
+                              .cls = (m->flags & PLACE_GRH) != 0 ? CLS_GRH : CLS_PAYLOAD,
+                              .status = u->s.x.status,
+                              .mid = last ? e->mid : 0,
+                              .data = m->data,
+                              .slot = last ? e->slot : NO_SLOT});
 }
 
 /* Takes one translated piece; a bad one spoils those behind it. */
@@ -44,8 +49,8 @@ static bool piece(struct respond *u, const struct tick *t, const struct exec *e)
     const bool poison = q->poison != 0 && (e->flags & EXF_FIRST) == 0;
     const bool discard = x->pieces == 0 ? q->error != 0 || poison : x->discard != 0;
     const struct place *const m = PEEK(u->rx_placed);
-    const bool data = !discard && (m->flags & PLACE_CHECK_ONLY) == 0 &&
-                      !is_atomic(pkt_opcode(e->opcode));
+    const bool data =
+        !discard && (m->flags & PLACE_CHECK_ONLY) == 0 && !is_atomic(pkt_opcode(e->opcode));
 
     if (data && !CAN(u, t, u->rx_write)) {
         return false;
@@ -264,28 +269,19 @@ static bool decide(struct respond *u, const struct tick *t, const struct exec *e
                    const struct qpc *c)
 {
     switch (e->verdict) {
-    case V_EXECUTE:
-        return execute(u, t, e, c);
-    case V_DUPLICATE:
-        duplicate(u, t, e, c);
-        return true;
-    case V_NAK_SEQ:
-        rsp_answer(u, t, e->qn, c, ANSWER_NAK, AETH_NAK_SEQ, e->psn);
-        return true;
+    case V_EXECUTE: return execute(u, t, e, c);
+    case V_DUPLICATE: duplicate(u, t, e, c); return true;
+    case V_NAK_SEQ: rsp_answer(u, t, e->qn, c, ANSWER_NAK, AETH_NAK_SEQ, e->psn); return true;
     case V_RNR:
-        rsp_answer(u, t, e->qn, c, ANSWER_NAK,
-                   (uint8_t)(AETH_RNR | (c->s.min_rnr_timer & 0x1f)), e->psn);
+        rsp_answer(u, t, e->qn, c, ANSWER_NAK, (uint8_t)(AETH_RNR | (c->s.min_rnr_timer & 0x1f)),
+                   e->psn);
         return true;
     case V_NAK_INVALID:
         fatal(u, t, e, c, AETH_NAK_INVALID, e->rec != NO_SLOT ? WC_LOC_LEN : WC_REM_INV_REQ,
               ASYNC_QP_REQ_ERR);
         return true;
-    case V_NAK_OP:
-        fatal(u, t, e, c, AETH_NAK_OP, failed_wqe(t, e), ASYNC_QP_FATAL);
-        return true;
-    default:
-        open_wqe(t, &u->qp[rsp_row(t, e->qn)], e);
-        return true;
+    case V_NAK_OP: fatal(u, t, e, c, AETH_NAK_OP, failed_wqe(t, e), ASYNC_QP_FATAL); return true;
+    default: open_wqe(t, &u->qp[rsp_row(t, e->qn)], e); return true;
     }
 }
 

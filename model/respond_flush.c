@@ -1,8 +1,17 @@
 #include "model/respond_i.h"
 
 enum flush_state {
-    FLUSH_IDLE, FLUSH_ASKED, FLUSH_GOT, FLUSH_TELL, FLUSH_EVENT, FLUSH_HALT, FLUSH_MARK,
-    FLUSH_NEXT, FLUSH_WAIT, FLUSH_LAST, FLUSH_PUT
+    FLUSH_IDLE,
+    FLUSH_ASKED,
+    FLUSH_GOT,
+    FLUSH_TELL,
+    FLUSH_EVENT,
+    FLUSH_HALT,
+    FLUSH_MARK,
+    FLUSH_NEXT,
+    FLUSH_WAIT,
+    FLUSH_LAST,
+    FLUSH_PUT
 };
 enum drain_state { DRAIN_IDLE, DRAIN_QUIET, DRAIN_MARK, DRAIN_CQES, DRAIN_TELL };
 
@@ -33,8 +42,8 @@ static bool begin(struct respond *u, const struct tick *t)
     if (u->s.failed_head == u->s.failed_tail || !CAN(u, t, u->ctx_get_rsp)) {
         return false;
     }
-    *f = (struct rsp_flush){.qn = u->failed[u->s.failed_head++ & u->mask], .budget = BUDGET,
-                            .state = FLUSH_ASKED};
+    *f = (struct rsp_flush){
+        .qn = u->failed[u->s.failed_head++ & u->mask], .budget = BUDGET, .state = FLUSH_ASKED};
     f->row = rsp_row(t, f->qn);
     struct rsp_qp *const q = flushed(u);
     f->cause = q->cause;
@@ -209,33 +218,22 @@ static bool flush_step(struct respond *u, const struct tick *t)
     struct rsp_flush *const f = &u->s.f;
 
     switch (f->state) {
-    case FLUSH_IDLE:
-        return begin(u, t);
-    case FLUSH_GOT:
-        enter_error(u, &t->ctx->qp[f->cx]);
-        return true;
-    case FLUSH_TELL:
-        return tell(u, t);
+    case FLUSH_IDLE: return begin(u, t);
+    case FLUSH_GOT: enter_error(u, &t->ctx->qp[f->cx]); return true;
+    case FLUSH_TELL: return tell(u, t);
     case FLUSH_EVENT:
         if (f->async == 0) {
             f->state = FLUSH_HALT;
             return true;
         }
         return raise(u, t, (uint8_t)(f->async - 1), FLUSH_HALT);
-    case FLUSH_HALT:
-        return halt(u, t);
-    case FLUSH_MARK:
-        return marked(u, t);
-    case FLUSH_NEXT:
-        return next_wqe(u, t);
-    case FLUSH_WAIT:
-        return flush_wqe(u, t);
-    case FLUSH_LAST:
-        return last_wqe(u, t);
-    case FLUSH_PUT:
-        return put(u, t);
-    default:
-        return false;
+    case FLUSH_HALT: return halt(u, t);
+    case FLUSH_MARK: return marked(u, t);
+    case FLUSH_NEXT: return next_wqe(u, t);
+    case FLUSH_WAIT: return flush_wqe(u, t);
+    case FLUSH_LAST: return last_wqe(u, t);
+    case FLUSH_PUT: return put(u, t);
+    default: return false;
     }
 }
 
@@ -247,7 +245,8 @@ bool rsp_flush(struct respond *u, const struct tick *t)
     return moved;
 }
 
-/* --- reset: everything of the QP leaves the pipes, then command is told ------------------------- */
+/* --- reset: everything of the QP leaves the pipes, then command is told -------------------------
+ */
 
 bool rsp_resetting(const struct respond *u, uint32_t qn)
 {
@@ -261,8 +260,8 @@ static void clear(struct respond *u, uint32_t row)
 
     rsp_cancel_delay(u, row);
     rsp_forget(u, row);
-    *q = (struct rsp_qp){.queued = q->queued, .waiting = q->waiting, .turn = q->turn,
-                         .failed = q->failed};
+    *q = (struct rsp_qp){
+        .queued = q->queued, .waiting = q->waiting, .turn = q->turn, .failed = q->failed};
 }
 
 static bool take_kick(struct respond *u, const struct tick *t)
@@ -333,12 +332,9 @@ static bool mark(struct respond *u, const struct tick *t)
 static bool drain_step(struct respond *u, const struct tick *t)
 {
     switch (u->s.d.state) {
-    case DRAIN_IDLE:
-        return take_kick(u, t);
-    case DRAIN_QUIET:
-        return quiet(u);
-    case DRAIN_MARK:
-        return mark(u, t);
+    case DRAIN_IDLE: return take_kick(u, t);
+    case DRAIN_QUIET: return quiet(u);
+    case DRAIN_MARK: return mark(u, t);
     case DRAIN_CQES:
         if ((int32_t)(u->s.cqe_head - u->s.d.cqe_tail) < 0) {
             return false;

@@ -5,7 +5,8 @@
 
 enum res_kind { RES_READ, RES_ATOMIC };
 enum res_state { RES_DONE, RES_WANTED, RES_EXECUTING };
-/* ACK carries the youngest PSN when it leaves; NAK may be overtaken by an ACK; FATAL is the last. */
+/* ACK carries the youngest PSN when it leaves; NAK may be overtaken by an ACK; FATAL is the last.
+ */
 enum rsp_answer { ANSWER_NONE, ANSWER_ACK, ANSWER_NAK, ANSWER_FATAL };
 enum rsp_cause { CAUSE_SELF = 1, CAUSE_REQUESTER = 2, CAUSE_COMMAND = 4, CAUSE_MORE = 8 };
 enum turn_state { TURN_FREE, TURN_ASKED, TURN_GOT, TURN_READY };
@@ -14,13 +15,16 @@ enum { COOKIE_FLUSH = RSP_TURNS };
 
 /* AETH syndromes: IBTA vol. 1, 9.7.5.2 */
 enum {
-    AETH_ACK = 0x1f, AETH_RNR = 0x20, AETH_NAK_SEQ = 0x60, AETH_NAK_INVALID = 0x61,
-    AETH_NAK_ACCESS = 0x62, AETH_NAK_OP = 0x63
+    AETH_ACK = 0x1f,
+    AETH_RNR = 0x20,
+    AETH_NAK_SEQ = 0x60,
+    AETH_NAK_INVALID = 0x61,
+    AETH_NAK_ACCESS = 0x62,
+    AETH_NAK_OP = 0x63
 };
 
 /* Room for one more push in this tick; a push of this very tick is a reason to come again. */
-#define CAN(u, t, q) \
-    (READY(t, q) && ((q)->ctl.pushed != (t)->now + 1 || ((u)->s.more = 1, false)))
+#define CAN(u, t, q) (READY(t, q) && ((q)->ctl.pushed != (t)->now + 1 || ((u)->s.more = 1, false)))
 
 static inline bool rsp_done(const struct respond *u, uint64_t seq)
 {
@@ -39,7 +43,8 @@ static inline uint32_t rsp_row(const struct tick *t, uint32_t qn)
     return dense_row(qn, t->p->hca_qp_max);
 }
 
-/* --- respond.c: payload writes, completions ------------------------------------------------------ */
+/* --- respond.c: payload writes, completions ------------------------------------------------------
+ */
 
 /* Pushes a write and numbers it; needs room on rx_write. */
 void rsp_write(struct respond *u, const struct tick *t, struct wr_req m);
@@ -52,10 +57,12 @@ void rsp_complete(struct respond *u, const struct qpc *c, uint64_t wr_id, uint8_
                   uint64_t need);
 struct cqe *rsp_last_cqe(struct respond *u);
 
-/* --- respond_exec.c ------------------------------------------------------------------------------ */
+/* --- respond_exec.c ------------------------------------------------------------------------------
+ */
 bool rsp_exec(struct respond *u, const struct tick *t);
 
-/* --- respond_ack.c: answers ---------------------------------------------------------------------- */
+/* --- respond_ack.c: answers ----------------------------------------------------------------------
+ */
 void rsp_head(struct pkt *m, const struct qpc *c);
 /* A request of the QP was executed: acknowledges it now, later, or not at all. */
 void rsp_acknowledge(struct respond *u, const struct tick *t, const struct exec *e,
@@ -69,7 +76,8 @@ void rsp_answered(struct respond *u, uint32_t row);
 void rsp_cancel_delay(struct respond *u, uint32_t row);
 bool rsp_delays(struct respond *u, const struct tick *t);
 
-/* --- respond_turn.c: QPs that have something to send --------------------------------------------- */
+/* --- respond_turn.c: QPs that have something to send ---------------------------------------------
+ */
 void rsp_queue(struct respond *u, uint32_t row, uint32_t qn);
 /* Has the response of resource r of the QP sent as soon as the writes before it are done; c: its
  * context when it is at hand, else NULL. */
@@ -81,15 +89,16 @@ bool rsp_pipe_clear(const struct respond *u, const struct rsp_qp *q);
 /* Forgets the responses of a QP that are not cut yet. */
 void rsp_forget(struct respond *u, uint32_t row);
 
-/* --- respond_res.c: responder resources ---------------------------------------------------------- */
+/* --- respond_res.c: responder resources ----------------------------------------------------------
+ */
 /* New READ or ATOMIC; NULL: more than max_dest_rd_atomic unanswered. */
 struct rsp_res *rsp_res_new(struct respond *u, const struct exec *e, const struct qpc *c,
                             uint32_t row, uint8_t kind);
 /* A duplicate READ or ATOMIC: its response is sent again when the resource is still there. */
-void rsp_replay(struct respond *u, const struct tick *t, const struct exec *e,
-                const struct qpc *c);
+void rsp_replay(struct respond *u, const struct tick *t, const struct exec *e, const struct qpc *c);
 
-/* --- respond_atomic.c ---------------------------------------------------------------------------- */
+/* --- respond_atomic.c ----------------------------------------------------------------------------
+ */
 bool rsp_atomic_room(const struct respond *u);
 void rsp_atomic_new(struct respond *u, const struct tick *t, const struct exec *e,
                     const struct rsp_res *r, uint64_t addr, uint64_t need);
@@ -97,7 +106,8 @@ void rsp_atomic_read(struct respond *u, const struct tick *t, const struct rd_rs
 bool rsp_atomics(struct respond *u, const struct tick *t);
 bool rsp_atomics_of(const struct respond *u, uint32_t row);
 
-/* --- respond_flush.c: error, flush, reset -------------------------------------------------------- */
+/* --- respond_flush.c: error, flush, reset --------------------------------------------------------
+ */
 void rsp_fail(struct respond *u, uint32_t row, uint32_t qn, uint8_t cause, uint8_t async);
 void rsp_got_flush(struct respond *u, const struct tick *t, const struct ctx_got *m);
 bool rsp_flush(struct respond *u, const struct tick *t);

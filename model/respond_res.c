@@ -34,9 +34,16 @@ struct rsp_res *rsp_res_new(struct respond *u, const struct exec *e, const struc
     struct rsp_res *const r = rsp_res(u, row, q->count++);
     const uint32_t n = kind == RES_READ ? psns(e, c) : 1;
 
-    *r = (struct rsp_res){.va = e->raddr, .run_va = e->raddr, .run_len = e->dlen,
-                          .run_psn = e->psn, .len = e->dlen, .rkey = e->rkey, .first = e->psn,
-                          .last = (e->psn + n - 1) & PSN_MASK, .msn = e->msn, .mid = e->mid,
+    *r = (struct rsp_res){.va = e->raddr,
+                          .run_va = e->raddr,
+                          .run_len = e->dlen,
+                          .run_psn = e->psn,
+                          .len = e->dlen,
+                          .rkey = e->rkey,
+                          .first = e->psn,
+                          .last = (e->psn + n - 1) & PSN_MASK,
+                          .msn = e->msn,
+                          .mid = e->mid,
                           .kind = kind,
                           .state = kind == RES_READ ? RES_WANTED : RES_EXECUTING};
     q->wants++;
@@ -54,7 +61,8 @@ static struct rsp_res *find(const struct respond *u, uint32_t row, uint32_t psn)
     return NULL;
 }
 
-/* A retried READ may ask for the rest of the range only, from a later PSN on (IBTA vol. 1, 9.7.4.1.2). */
+/* A retried READ may ask for the rest of the range only, from a later PSN on (IBTA vol.
+ * 1, 9.7.4.1.2). */
 static bool within(const struct rsp_res *r, const struct exec *e, const struct qpc *c)
 {
     const uint64_t off = e->raddr - r->va;
@@ -79,8 +87,7 @@ static bool again(struct rsp_res *r, const struct exec *e, const struct qpc *c)
     return true;
 }
 
-void rsp_replay(struct respond *u, const struct tick *t, const struct exec *e,
-                const struct qpc *c)
+void rsp_replay(struct respond *u, const struct tick *t, const struct exec *e, const struct qpc *c)
 {
     const uint32_t row = rsp_row(t, e->qn);
     struct rsp_res *const r = find(u, row, e->psn);

@@ -72,13 +72,28 @@ static int free_turn(const struct respond *u)
     return -1;
 }
 
-static struct rsp_turn *take_turn(struct respond *u, int slot, uint32_t row, uint32_t qn)
+static void take_turn(struct respond *u, int slot, uint32_t row, uint32_t qn)
 {
     u->turn[slot].row = row;
     u->turn[slot].qn = qn;
     u->turn[slot].bytes = 0;
     u->qp[row].turn = 1;
-    return &u->turn[slot];
+    u->s.t.taken++;
+}
+
+static void release_turn(struct respond *u, int slot)
+{
+    u->s.t.state[slot] = TURN_FREE;
+    u->s.t.taken--;
+    u->qp[u->turn[slot].row].turn = 0;
+}
+
+/* The QP cannot answer any more: error, reset, or gone. */
+static void void_turn(struct respond *u, int slot)
+{
+    rsp_forget(u, u->turn[slot].row);
+    rsp_answered(u, u->turn[slot].row);
+    release_turn(u, slot);
 }
 
 static void ready_turn(struct respond *u, int slot, const struct qpc *c)
@@ -105,7 +120,7 @@ void rsp_want(struct respond *u, const struct tick *t, uint32_t qn, const struct
     if (!rsp_done(u, needed(u, row, r))) {
         wait_for(u, row, qn, needed(u, row, r));
     } else if (c != NULL && slot >= 0 && u->s.ready_head == u->s.ready_tail) {
-        (void)take_turn(u, slot, row, qn);
+        take_turn(u, slot, row, qn);
         ready_turn(u, slot, c);
     } else {
         rsp_queue(u, row, qn);
@@ -121,10 +136,7 @@ void rsp_got_turn(struct respond *u, const struct tick *t, const struct ctx_got 
     n->cx = m->cx;
     u->s.t.state[m->cookie] = TURN_GOT;
     if (m->status != CTX_OK) {
-        rsp_forget(u, n->row);
-        rsp_answered(u, n->row);
-        u->qp[n->row].turn = 0;
-        u->s.t.state[m->cookie] = TURN_FREE;
+        void_turn(u, m->cookie);
     }
 }
 
@@ -144,10 +156,7 @@ static bool settle(struct respond *u, const struct tick *t)
 
     PUSH(t, u->ctx_put_rsp, ctx_put, 0, .cx = n->cx, .kind = CTX_QP, .op = CTX_PUT);
     if (c->s.state < QPS_RTR || c->s.state > QPS_SQE) { /* error or reset meanwhile */
-        rsp_forget(u, n->row);
-        rsp_answered(u, n->row);
-        u->qp[n->row].turn = 0;
-        u->s.t.state[slot] = TURN_FREE;
+        void_turn(u, slot);
         return true;
     }
     ready_turn(u, slot, c);
@@ -171,7 +180,7 @@ static bool ask(struct respond *u, const struct tick *t)
     if ((q->wants == 0 && q->answer == ANSWER_NONE) || q->turn != 0) {
         return true;
     }
-    (void)take_turn(u, slot, row, qn);
+    take_turn(u, slot, row, qn);
     u->s.t.state[slot] = TURN_ASKED;
     PUSH(t, u->ctx_get_rsp, ctx_get, 0, .number = qn, .cookie = (uint16_t)slot, .kind = CTX_QP,
          .op = CTX_GET);
@@ -205,10 +214,8 @@ static void end_turn(struct respond *u)
     const struct rsp_res *const r = lowest(u, n->row);
 
     memmove(&u->s.t.order[0], &u->s.t.order[1], --u->s.t.n);
-    u->s.t.state[slot] = TURN_FREE;
-    q->turn = 0;
-    if (r == NULL ? q->answer != ANSWER_NONE
-                  : r->state == RES_WANTED && q->waiting == 0) {
+    release_turn(u, slot);
+    if (r == NULL ? q->answer != ANSWER_NONE : r->state == RES_WANTED && q->waiting == 0) {
         rsp_queue(u, n->row, n->qn);
     }
     u->s.more |= u->s.t.n != 0 || u->s.ready_head != u->s.ready_tail;
@@ -293,8 +300,8 @@ static void begin_packet(struct respond *u, const struct tick *t, struct rsp_tur
     m->psn = (r->run_psn + r->run_off / n->mtu) & PSN_MASK;
     m->aeth = first || last ? (uint32_t)AETH_ACK << 24 | r->msn : 0;
     m->plen = len;
-    m->flags = (uint16_t)((len == 0 ? TXF_NO_PAYLOAD : 0) |
-                          (last ? TXF_NOTIFY | TXF_LAST_OF_MSG : 0));
+    m->flags =
+        (uint16_t)((len == 0 ? TXF_NO_PAYLOAD : 0) | (last ? TXF_NOTIFY | TXF_LAST_OF_MSG : 0));
     m->mid = last ? r->mid : 0;
     m->mid_first = first ? r->mid : 0;
     if (first) {
@@ -335,7 +342,7 @@ static void cut_piece(struct respond *u, const struct tick *t)
 
 static bool turn_over(const struct respond *u, const struct tick *t, const struct rsp_turn *n)
 {
-    const bool rivals = u->s.ready_head != u->s.ready_tail || u->s.t.n > 1;
+    const bool rivals = u->s.ready_head != u->s.ready_tail || u->s.t.taken > 1;
 
     return n->bytes >= t->p->hca_arbiter_quantum_bytes * (rivals ? 1 : QUANTA_ALONE);
 }

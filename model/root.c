@@ -34,8 +34,8 @@ void root_queue(struct root *u, const struct tick *t, const struct tlp *m, uint8
     e->status = status;
 }
 
-/* The answer to an MMIO read pushes older posted writes before it (PCIe Base 4.0, 2.4.1: a completion
- * does not pass a posted request), so it goes the way of the writes and comes back from memory. */
+/* The answer to an MMIO read pushes older posted writes before it (PCIe Base 4.0, 2.4.1: no
+ * completion passes a posted request), so it goes their way and comes back from memory. */
 static void pass_answer(struct root *u, const struct tick *t)
 {
     const struct mmio_rsp *const m = POP(t, u->up_mmio);
@@ -81,16 +81,6 @@ static bool sink_completions(struct root *u, const struct tick *t)
         moved = true;
     }
     return moved;
-}
-
-/* An adapter has more reads in flight than it may: what waits goes on when a completion has left.
- */
-static bool no_room(const struct root *u, const struct tick *t)
-{
-    return (VALID(t, u->mem_done) && PEEK(u->mem_done)->type != TLP_CPL &&
-            !root_room(u, PEEK(u->mem_done)->hca)) ||
-           (VALID(t, u->io_fault) && !root_room(u, PEEK(u->io_fault)->hca)) ||
-           (VALID(t, u->up_tlp) && !root_room(u, PEEK(u->up_tlp)->hca));
 }
 
 static bool malformed(const struct tlp *m)
@@ -143,10 +133,17 @@ static bool forward(struct root *u, const struct tick *t)
     return true;
 }
 
+/* What a full queue of reads has kept back. What was taken in this cycle has announced its
+ * successor already, so that one more wake costs nothing. */
+static bool kept_back(const struct root *u, const struct tick *t)
+{
+    return VALID(t, u->mem_done) || VALID(t, u->io_fault) ||
+           (VALID(t, u->up_tlp) && READY(t, u->io_req));
+}
+
 struct act root_tick(struct root *u, const struct tick *t)
 {
     uint64_t wake = HCA_NEVER;
-    const bool stuck = no_room(u, t);
     bool moved = sink_completions(u, t);
 
     if (forward(u, t)) {
@@ -156,7 +153,7 @@ struct act root_tick(struct root *u, const struct tick *t)
         }
     }
     if (root_down(u, t, &wake)) {
-        return (struct act){true, stuck ? t->now : wake};
+        return (struct act){true, kept_back(u, t) ? t->now : wake};
     }
     return (struct act){moved, wake};
 }

@@ -1,13 +1,15 @@
 /* root: the root ports of a host, one link per adapter.
  *
  * Up       requests leave the receive buffer for the iommu one per cycle; their credits are at the
- *          adapter pcie.credit_return_ns later.
+ *          adapter pcie.credit_return_ns later. Answers to MMIO reads go the way of the writes to
+ *          memory and back, so that older posted writes are visible before the core has them.
  * Down     per adapter one line at the exact rational rate of the link. Reads are answered by
  *          completions cut at RCB; MMIO of the cores shares the line. An entry is visible at the
- * end of its last byte plus pcie.latency_down_ns. Order    completions in the order in which memory
- * finished the reads; no completion passes an older MMIO write; an MMIO access waits for at most
- * one completion. Source   docs/units/root.md; PCIe Base 4.0, 2.3.1.1 (completions), 2.4 (order)
- * NOT MODELLED: flow control of the downstream direction, interleaving of two reads' completions.
+ *          end of its last byte plus pcie.latency_down_ns.
+ * Order    completions in the order in which memory finished the reads; no completion passes an
+ *          older MMIO access; an MMIO access waits for at most one completion.
+ * Source   docs/units/root.md; PCIe Base 4.0, 2.3.1.1 (completions), 2.4 (order)
+ * NOT MODELLED: flow control of the downstream direction, interleaving of completions of two reads.
  */
 #pragma once
 #include "model/spec.h"

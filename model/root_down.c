@@ -20,8 +20,7 @@ static uint64_t mmio_at(const struct root *u)
     return m->at + (m->write != 0 ? u->write_delay : u->read_delay);
 }
 
-/* Delay after which the adapter sees an entry of `bytes` that starts now or when the line is free.
- */
+/* Delay after which the adapter sees an entry that starts now or when the line is free. */
 static uint64_t occupy(struct root *u, const struct tick *t, uint32_t h, uint32_t bytes)
 {
     return serial_take(&u->s.port[h].line, t->now, bytes) + u->latency - t->now - 1;

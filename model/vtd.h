@@ -1,8 +1,7 @@
 /* vtd.h: VT-d structures in memory, legacy mode: bits of root, context and second-level entries,
  * invalidation descriptors and fault records. Used by the driver side (vtd_table.c) and the iommu.
  *
- * Source: docs/units/iommu.md; Linux 6.1 drivers/iommu/intel/{iommu.h,dmar.c} for layouts and codes
- */
+ * Source: docs/units/iommu.md; Linux 6.1 drivers/iommu/intel/{iommu.h,dmar.c}: layouts, codes */
 #pragma once
 #include <stdint.h>
 

@@ -1,7 +1,6 @@
 #include "model/host_i.h"
 
-/* The driver's part of VT-d: writes root, context and second-level entries into simulated memory.
- */
+/* The driver's part of VT-d: writes root, context and second-level entries into memory. */
 
 static uint64_t *table_at(const struct host_mem *m, uint64_t table)
 {

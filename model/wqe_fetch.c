@@ -1,7 +1,5 @@
 #include "model/wqe_fetch.h"
 
-enum { SEND_COOKIES = 0x8000, RECV_COOKIES = 0xc000 }; /* first of each kind; below: buffers */
-
 void wqe_fetch_open(struct wqe_fetch *u, struct opening *o)
 {
     wqe_buf_open(u, o);
@@ -13,9 +11,9 @@ static void sink_page(struct wqe_fetch *u, const struct tick *t)
 {
     const struct ring_got *const m = POP(t, u->ring_got_wqe);
 
-    if (m->cookie >= RECV_COOKIES) {
+    if (m->cookie >= RECV_COOKIE) {
         wqe_recv_page(u, t, m->cookie, m);
-    } else if (m->cookie >= SEND_COOKIES) {
+    } else if (m->cookie >= SEND_COOKIE) {
         wqe_send_page(u, t, m->cookie, m);
     } else {
         wqe_buf_page(u, m->cookie, m);
@@ -26,9 +24,9 @@ static void sink_data(struct wqe_fetch *u, const struct tick *t)
 {
     const struct rd_rsp *const m = POP(t, u->rd_rsp_wqe);
 
-    if (m->cookie >= RECV_COOKIES) {
+    if (m->cookie >= RECV_COOKIE) {
         wqe_recv_data(u, t, m->cookie, m->status);
-    } else if (m->cookie >= SEND_COOKIES) {
+    } else if (m->cookie >= SEND_COOKIE) {
         wqe_send_data(u, t, m->cookie, m->status);
     } else {
         wqe_buf_data(u, t, m->cookie, m->status);

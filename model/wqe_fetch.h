@@ -1,30 +1,29 @@
 /* wqe_fetch: fetches and parses work requests of both formats.
  *
- * Send queues: a grant of the arbiter is answered by `work`: the WQE at tx.head, parsed and validated
- * in a record of wqe_pool; the same again as long as tx.head stands still. Receive queues and SRQs:
- * check and respond ask for the next WQE, which is consumed at once (cons_head is written back).
- * WQEs are read in runs into buffers of WQE_BUF_BYTES; while one run is used, the next is on its way.
- * The producer index of a pvrdma ring is read when the ring looks empty and a doorbell came since.
- * Timing   1 grant and 1 receive request per cycle while buffers hit; hca.wqe_process_ns from there
- *          to `work`.
- * Progress Answers of xlat, dma_read and context, rq_ready and wqe_mmio are always taken. Receive
- *          requests have tasks and buffers of their own, so a transmit side that stands still cannot
- *          hold them.
- * Hostile  Producer index, WQE bytes, MMIO chunks: anything may be in them. A bad index gives
- *          WORK_FAULT, a bad WQE WORK_BAD with the status of its completion.
- * Source   docs/units/wqe_fetch.md; pvrdma ABI sections 7 and 10; docs/NATIVE.md
+ * Send queues: a grant of the arbiter is answered by `work`: the WQE at tx.head, parsed and
+ * validated in a record of wqe_pool; the same again as long as tx.head stands still. Receive queues
+ * and SRQs: check and respond ask for the next WQE, which is consumed at once (cons_head is written
+ * back). WQEs are read in runs into buffers of WQE_BUF_BYTES; while one run is used, the next is on
+ * its way. The producer index of a pvrdma ring is read when the ring looks empty and a doorbell
+ * came since. Timing   1 grant and 1 receive request per cycle while buffers hit;
+ * hca.wqe_process_ns from there to `work`. Progress Answers of xlat, dma_read and context, rq_ready
+ * and wqe_mmio are always taken. Receive requests have tasks and buffers of their own, so a
+ * transmit side that stands still cannot hold them. Hostile  Producer index, WQE bytes, MMIO
+ * chunks: anything may be in them. A bad index gives WORK_FAULT, a bad WQE WORK_BAD with the status
+ * of its completion. Source   docs/units/wqe_fetch.md; pvrdma ABI sections 7 and 10; docs/NATIVE.md
  * NOT MODELLED: masked atomics, LSO, BIND_MW (refused as WC_LOC_QP_OP). */
 #pragma once
 #include "model/spec.h"
 
 enum {
     WQE_BUF_BYTES = 512,
-    WQE_UNIT = 64,     /* native: bytes of a ring index      */
-    RECV_TASKS = 16,   /* receive requests and prefetches    */
-    RECV_BELLS = 8,    /* of them for doorbells at most      */
+    WQE_UNIT = 64,   /* native: bytes of a ring index      */
+    WQE_RUNS = 4,    /* buffers a ring may have            */
+    RECV_TASKS = 16, /* receive requests and prefetches    */
+    RECV_BELLS = 8,  /* of them for doorbells at most      */
 };
 
-struct wqe_buf { /* a run of WQEs, perhaps still on its way */
+struct wqe_buf {             /* a run of WQEs, perhaps still on its way */
     uint64_t pdir, page_bus; /* page directory, bus address of the page once known          */
     uint32_t ring;           /* + 1; 0: free, or dropped while being read                    */
     uint32_t first, count;   /* indices                                                      */
@@ -39,27 +38,34 @@ struct wqe_buf { /* a run of WQEs, perhaps still on its way */
 };
 /* PAGE: needs ring_get; READ: needs rd_req; READ2: needs the second; MMIO: chunks are missing. */
 enum buf_state {
-    BUF_FREE, BUF_PAGE, BUF_PAGE_WAIT, BUF_READ, BUF_READ2, BUF_WAIT, BUF_MMIO, BUF_READY,
+    BUF_FREE,
+    BUF_PAGE,
+    BUF_PAGE_WAIT,
+    BUF_READ,
+    BUF_READ2,
+    BUF_WAIT,
+    BUF_MMIO,
+    BUF_READY,
     BUF_FAILED
 };
 
-struct wqe_ring { /* a send queue, receive queue or SRQ */
-    uint16_t buf[2]; /* + 1                                                      */
-    uint8_t rung;    /* receive: a doorbell came since the index was last read   */
-    uint8_t locked;  /* receive: a task works on it                              */
-    uint8_t flushed; /* receive: RQ_FLUSH came since the last reset              */
+struct wqe_ring {           /* a send queue, receive queue or SRQ */
+    uint16_t buf[WQE_RUNS]; /* + 1, the newest first; 0 behind the last          */
+    uint8_t rung;           /* receive: a doorbell came since the index was last read   */
+    uint8_t locked;         /* receive: a task works on it                              */
+    uint8_t flushed;        /* receive: RQ_FLUSH came since the last reset              */
 };
 
 /* Where the next run of a ring is to be read; filled by the owner of the ring's context. */
 struct wqe_run {
     const struct ring *geo;
-    uint64_t page_bus;    /* of page - 1                                       */
-    uint32_t page;        /* page last looked up, + 1                          */
+    uint64_t page_bus; /* of page - 1                                       */
+    uint32_t page;     /* page last looked up, + 1                          */
     uint32_t ring, index, tail, entries_max;
-    uint32_t stride;      /* bytes per index                                   */
+    uint32_t stride; /* bytes per index                                   */
     uint8_t fn;
-    uint8_t contiguous;   /* native: pdir is the address of index 0            */
-    uint8_t units;        /* native send ring: a WQE takes 1..8 indices        */
+    uint8_t contiguous; /* native: pdir is the address of index 0            */
+    uint8_t units;      /* native send ring: a WQE takes 1..8 indices        */
 };
 
 struct send_task {
@@ -67,26 +73,41 @@ struct send_task {
     uint8_t state; /* enum send_state */
 };
 enum send_state {
-    SEND_LOOK, SEND_STATE, SEND_STATE_WAIT, SEND_INDEX, SEND_INDEX_WAIT, SEND_FAULT, SEND_DRAIN
+    SEND_LOOK,
+    SEND_STATE,
+    SEND_STATE_WAIT,
+    SEND_INDEX,
+    SEND_INDEX_WAIT,
+    SEND_FAULT,
+    SEND_DRAIN
 };
 
 struct recv_task {
     uint32_t qn, number; /* QP; context to be got: QP or SRQ                     */
     uint32_t ring;
-    uint16_t qp_cx;      /* NO_SLOT: not pinned (doorbell)                       */
-    uint16_t cx;         /* context that holds the ring                          */
+    uint16_t qp_cx; /* NO_SLOT: not pinned (doorbell)                       */
+    uint16_t cx;    /* context that holds the ring                          */
     uint16_t cookie;
-    uint8_t kind;        /* enum recv_kind                                       */
-    uint8_t state;       /* enum recv_state                                      */
-    uint8_t srq, mine;   /* mine: the pin is this unit's                         */
-    uint8_t fresh;       /* the producer index has been read for this task       */
-    uint8_t locked;      /* it works on the ring: nobody else does               */
-    uint8_t status;      /* enum work_status of the answer                       */
+    uint8_t kind;      /* enum recv_kind                                       */
+    uint8_t state;     /* enum recv_state                                      */
+    uint8_t srq, mine; /* mine: the pin is this unit's                         */
+    uint8_t fresh;     /* the producer index has been read for this task       */
+    uint8_t locked;    /* it works on the ring: nobody else does               */
+    uint8_t status;    /* enum work_status of the answer                       */
 };
 enum recv_kind { RECV_CHECK, RECV_AGAIN, RECV_FLUSH, RECV_BELL };
 enum recv_state {
-    RECV_FREE, RECV_CTX, RECV_CTX_WAIT, RECV_LOCK, RECV_LOOK, RECV_STATE, RECV_STATE_WAIT,
-    RECV_INDEX, RECV_INDEX_WAIT, RECV_ANSWER, RECV_PUT
+    RECV_FREE,
+    RECV_CTX,
+    RECV_CTX_WAIT,
+    RECV_LOCK,
+    RECV_LOOK,
+    RECV_STATE,
+    RECV_STATE_WAIT,
+    RECV_INDEX,
+    RECV_INDEX_WAIT,
+    RECV_ANSWER,
+    RECV_PUT
 };
 
 struct recv_last { /* the receive WQE a QP consumed last: its ring slot may be overwritten */
@@ -117,31 +138,35 @@ struct wqe_fetch {
     struct wire_rq_wqe *rq_wqe;         /* out, to check      */
     struct wire_rq_wqe *rsp_flushed;    /* out, to respond    */
     struct wire_qp_event *rq_more;      /* out, to respond: receive doorbell of a flushed queue */
-    struct wqe_buf *buf;          /* [bufs]                                                 */
-    uint16_t *fetching;           /* [bufs] those that need an output                       */
-    struct wqe_ring *ring;        /* [2 * qps + srqs] send queues, receive queues, SRQs     */
-    struct send_task *send;       /* [sends]                                                */
-    uint16_t *send_order;         /* [sends] those in use, oldest first, then the free ones */
-    struct recv_last *recv_last;  /* [qps]                                                  */
+    struct wqe_buf *buf;                /* [bufs]                                                 */
+    uint16_t *fetching;                 /* [bufs] those that need an output                       */
+    struct wqe_ring *ring;              /* [2 * qps + srqs] send queues, receive queues, SRQs     */
+    struct send_task *send;             /* [sends]                                                */
+    uint16_t *send_order;               /* [sends] those in use, oldest first, then the free ones */
+    struct recv_last *recv_last;        /* [qps]                                                  */
     uint32_t bufs, qps, sends, heads;
-    uint32_t data;                /* store offset: WQE_BUF_BYTES per buffer                 */
+    uint32_t data;                   /* store offset: WQE_BUF_BYTES per buffer                 */
     uint32_t send_index, recv_index; /* store offsets: 8 bytes per task, producer index     */
-    uint32_t head_data;           /* store offset: 8 bytes per head write                   */
+    uint32_t head_data;              /* store offset: 8 bytes per head write                   */
     uint32_t process_cycles, fetch_max, send_run, recv_run;
     struct {
         struct recv_task recv[RECV_TASKS];
         uint8_t recv_order[RECV_TASKS]; /* as send_order                                    */
         uint32_t recvs, bells, tasks;   /* receive tasks in use, of doorbells; send tasks   */
-        uint32_t fetching;      /* length of that list                                      */
-        uint32_t flying;        /* buffers between start and READY                          */
+        uint32_t fetching;       /* length of that list                                      */
+        uint32_t flying;         /* buffers between start and READY                          */
+        uint32_t live;           /* rings with a buffer                                      */
         uint32_t newest, oldest; /* buffers by use, + 1                                     */
         uint32_t next_head;
-        uint64_t progress;      /* changes made: a tick that left it alone did not move         */
+        uint64_t progress; /* changes made: a tick that left it alone did not move         */
     } s;
 };
 
 void wqe_fetch_open(struct wqe_fetch *u, struct opening *o);
 struct act wqe_fetch_tick(struct wqe_fetch *u, const struct tick *t);
+
+/* Cookies of ring_get and rd_req: buffers from 0, send tasks and receive tasks from here on. */
+enum { SEND_COOKIE = 0x8000, RECV_COOKIE = 0xc000 };
 
 /* One push per output and cycle, whoever asks for it. */
 static inline bool wqe_out(const struct tick *t, const struct fifo *f)
@@ -149,7 +174,7 @@ static inline bool wqe_out(const struct tick *t, const struct fifo *f)
     return fifo_ready(f, t->now) && f->pushed != t->now + 1;
 }
 
-/* --- wqe_fetch_buf.c: runs of WQEs --------------------------------------------------------------- */
+/* --- wqe_fetch_buf.c: runs of WQEs ----------------------------------------------------------- */
 
 void wqe_buf_open(struct wqe_fetch *u, struct opening *o);
 
@@ -159,10 +184,12 @@ struct wqe_buf *wqe_buf_find(const struct wqe_fetch *u, uint32_t ring, uint32_t 
 /* True when runs of a ring with these entries and bytes per index can be read at all. */
 bool wqe_ring_valid(uint32_t entries, uint32_t stride, bool contiguous);
 
-/* Starts to read the run at r->index, which must be before r->tail; NULL: no buffer or read is free. */
+/* Starts to read the run at r->index, which must be before r->tail; NULL: no buffer or read is
+ * free. */
 struct wqe_buf *wqe_buf_start(struct wqe_fetch *u, const struct tick *t, const struct wqe_run *r);
 
-/* As above for the run behind b, unless it is there already or r->tail ends before it. */
+/* As above for the first run behind b that is not there. As long as there are buffers for every
+ * ring in use, WQE_RUNS - 1 runs are read ahead, else one. */
 void wqe_buf_ahead(struct wqe_fetch *u, const struct tick *t, struct wqe_run *r,
                    const struct wqe_buf *b);
 void wqe_buf_drop(struct wqe_fetch *u, struct wqe_buf *b);
@@ -182,7 +209,7 @@ void wqe_buf_step(struct wqe_fetch *u, const struct tick *t, bool *left);
 /* True while a run of ring is being read. */
 bool wqe_buf_flying(const struct wqe_fetch *u, uint32_t ring);
 
-/* --- wqe_fetch_send.c: grants ------------------------------------------------------------------- */
+/* --- wqe_fetch_send.c: grants ---------------------------------------------------------------- */
 
 void wqe_send_open(struct wqe_fetch *u, struct opening *o);
 void wqe_send_take(struct wqe_fetch *u, const struct tick *t, bool *left);
@@ -190,8 +217,19 @@ void wqe_send_step(struct wqe_fetch *u, const struct tick *t, bool *left);
 void wqe_send_page(struct wqe_fetch *u, const struct tick *t, uint32_t i, const struct ring_got *m);
 void wqe_send_data(struct wqe_fetch *u, const struct tick *t, uint32_t i, uint8_t status);
 
-/* --- wqe_fetch_recv.c: receive queues ------------------------------------------------------------ */
+/* --- wqe_fetch_recv_in.c, wqe_fetch_recv.c: receive queues ------------------------------------ */
 
+/* What the tasks of a receive queue and of an SRQ have in common. */
+struct recv_ring {
+    const struct ring *geo;
+    struct qp_rq *r;
+    uint64_t state_page;
+    uint32_t max_sge;
+    uint32_t stride; /* bytes per index */
+    uint8_t fn, native;
+};
+
+struct recv_ring wqe_recv_ring(const struct tick *t, const struct recv_task *k);
 void wqe_recv_open(struct wqe_fetch *u, struct opening *o);
 void wqe_recv_take(struct wqe_fetch *u, const struct tick *t, bool *left);
 void wqe_recv_step(struct wqe_fetch *u, const struct tick *t, bool *left);
@@ -199,7 +237,7 @@ void wqe_recv_page(struct wqe_fetch *u, const struct tick *t, uint32_t i, const 
 void wqe_recv_data(struct wqe_fetch *u, const struct tick *t, uint32_t i, uint8_t status);
 void wqe_recv_got(struct wqe_fetch *u, const struct ctx_got *m);
 
-/* --- wqe_fetch_parse.c ----------------------------------------------------------------------------- */
+/* --- wqe_fetch_parse.c ----------------------------------------------------------------------- */
 
 /* Parses the send WQE in raw.
  *

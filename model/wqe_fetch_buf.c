@@ -77,7 +77,7 @@ static bool holds(const struct wqe_buf *b, uint32_t index, bool units)
 
 struct wqe_buf *wqe_buf_find(const struct wqe_fetch *u, uint32_t ring, uint32_t index, bool units)
 {
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < WQE_RUNS; i++) {
         const uint32_t b = u->ring[ring].buf[i];
         if (b != 0 && holds(&u->buf[b - 1], index, units)) {
             return &u->buf[b - 1];
@@ -109,9 +109,15 @@ void wqe_buf_drop(struct wqe_fetch *u, struct wqe_buf *b)
     const uint16_t i = (uint16_t)(b - u->buf + 1);
     struct wqe_ring *const r = &u->ring[b->ring - 1];
 
-    for (unsigned k = 0; k < 2; k++) {
-        r->buf[k] = r->buf[k] == i ? 0 : r->buf[k];
+    unsigned kept = 0;
+    for (unsigned k = 0; k < WQE_RUNS; k++) {
+        const uint16_t buf = r->buf[k];
+        r->buf[k] = 0;
+        if (buf != i) {
+            r->buf[kept++] = buf;
+        }
     }
+    u->s.live -= r->buf[0] == 0;
     b->hold = 0;
     b->count = 0;
     u->s.progress++;
@@ -122,11 +128,8 @@ void wqe_buf_drop(struct wqe_fetch *u, struct wqe_buf *b)
 
 void wqe_buf_drop_ring(struct wqe_fetch *u, uint32_t ring)
 {
-    for (unsigned k = 0; k < 2; k++) {
-        const uint32_t b = u->ring[ring].buf[k];
-        if (b != 0) {
-            wqe_buf_drop(u, &u->buf[b - 1]);
-        }
+    for (uint32_t b; (b = u->ring[ring].buf[0]) != 0;) {
+        wqe_buf_drop(u, &u->buf[b - 1]);
     }
 }
 
@@ -146,12 +149,11 @@ static struct wqe_buf *take_buf(struct wqe_fetch *u, uint32_t ring)
     if (b->state != BUF_FREE) {
         wqe_buf_drop(u, b);
     }
-    if (r->buf[0] != 0 && r->buf[1] != 0) { /* the newer of the two is in front */
-        wqe_buf_drop(u, &u->buf[r->buf[1] - 1]);
+    if (r->buf[WQE_RUNS - 1] != 0) {
+        wqe_buf_drop(u, &u->buf[r->buf[WQE_RUNS - 1] - 1]);
     }
-    if (r->buf[0] != 0) {
-        r->buf[1] = r->buf[0];
-    }
+    u->s.live += r->buf[0] == 0;
+    memmove(r->buf + 1, r->buf, (WQE_RUNS - 1) * sizeof r->buf[0]);
     r->buf[0] = (uint16_t)i;
     *b = (struct wqe_buf){.ring = ring + 1, .newer = b->newer, .older = b->older};
     wqe_buf_touch(u, b);
@@ -237,14 +239,23 @@ struct wqe_buf *wqe_buf_start(struct wqe_fetch *u, const struct tick *t, const s
 void wqe_buf_ahead(struct wqe_fetch *u, const struct tick *t, struct wqe_run *r,
                    const struct wqe_buf *b)
 {
-    const uint32_t next = b->mmio ? r->index + 1 : b->first + b->count;
+    const uint32_t most = u->s.live * WQE_RUNS <= u->bufs ? WQE_RUNS - 1 : 1;
 
-    if (b->mmio || (int32_t)(r->tail - next) <= 0 ||
-        wqe_buf_find(u, r->ring, next, r->units) != NULL) {
-        return;
+    r->index = b->first + b->count;
+    for (uint32_t ahead = 0; ahead < most && !b->mmio; ahead++) {
+        if ((int32_t)(r->tail - r->index) <= 0) {
+            return;
+        }
+        b = wqe_buf_find(u, r->ring, r->index, r->units);
+        if (b == NULL) {
+            (void)wqe_buf_start(u, t, r);
+            return;
+        }
+        if (b->units && flying(b)) { /* where its last whole WQE ends is not known yet */
+            return;
+        }
+        r->index = b->first + b->count;
     }
-    r->index = next;
-    (void)wqe_buf_start(u, t, r);
 }
 
 const uint8_t *wqe_buf_at(const struct wqe_fetch *u, const struct tick *t, const struct wqe_buf *b,

@@ -36,14 +36,23 @@ bool wqe_index(uint32_t v, uint32_t entries, uint32_t head, uint32_t *tail)
     return true;
 }
 
-enum wqe_kind { K_WRITE = 1, K_SEND = 2, K_READ = 4, K_ATOMIC = 8, K_INV = 16, K_REG = 32, K_IMM = 64 };
+enum wqe_kind {
+    K_WRITE = 1,
+    K_SEND = 2,
+    K_READ = 4,
+    K_ATOMIC = 8,
+    K_INV = 16,
+    K_REG = 32,
+    K_IMM = 64
+};
 
 /* By opcode; 0: not supported. */
 static const uint8_t kind_of[] = {
-    [WR_WRITE] = K_WRITE,   [WR_WRITE_IMM] = K_WRITE | K_IMM, [WR_SEND] = K_SEND,
-    [WR_SEND_IMM] = K_SEND | K_IMM, [WR_READ] = K_READ,       [WR_CAS] = K_ATOMIC,
-    [WR_FAA] = K_ATOMIC,    [WR_SEND_INV] = K_SEND | K_INV,   [WR_LOCAL_INV] = K_INV,
-    [WR_FAST_REG] = K_REG,
+    [WR_WRITE] = K_WRITE,   [WR_WRITE_IMM] = K_WRITE | K_IMM,
+    [WR_SEND] = K_SEND,     [WR_SEND_IMM] = K_SEND | K_IMM,
+    [WR_READ] = K_READ,     [WR_CAS] = K_ATOMIC,
+    [WR_FAA] = K_ATOMIC,    [WR_SEND_INV] = K_SEND | K_INV,
+    [WR_LOCAL_INV] = K_INV, [WR_FAST_REG] = K_REG,
 };
 
 static uint8_t kind(uint32_t opcode)
@@ -91,7 +100,8 @@ static void parse_av(const uint8_t *p, struct av *av)
         .src_path_bits = p[24] & 0x7f,
         .sgid_index = p[25],
         .hop_limit = p[27],
-        .dlid = ld16(p + 34), /* reserved bytes of the ABI; our own drivers on InfiniBand fill them */
+        .dlid =
+            ld16(p + 34), /* reserved bytes of the ABI; our own drivers on InfiniBand fill them */
         .is_global = 1,
     };
     memcpy(av->dgid, p + 8, sizeof av->dgid);
@@ -111,7 +121,7 @@ static enum work_status check_length(const struct tick *t, const struct qp_stati
     return WORK_OK;
 }
 
-/* --- pvrdma ---------------------------------------------------------------------------------------- */
+/* --- pvrdma ---------------------------------------------------------------------------------- */
 
 enum { PVRDMA_HEADER = 80, PVRDMA_RECV_HEADER = 16, SGE_BYTES = 16 };
 
@@ -181,12 +191,18 @@ static enum work_status parse_pvrdma(const struct tick *t, const struct qp_stati
     return check_length(t, s, w, pvrdma_sges(raw + PVRDMA_HEADER, n, w->sge));
 }
 
-/* --- native ---------------------------------------------------------------------------------------- */
+/* --- native ---------------------------------------------------------------------------------- */
 
-enum { NATIVE_HEADER = 16, NATIVE_REMOTE = 16, NATIVE_ATOMIC = 16, NATIVE_UD = 48, NATIVE_REG = 48 };
+enum {
+    NATIVE_HEADER = 16,
+    NATIVE_REMOTE = 16,
+    NATIVE_ATOMIC = 16,
+    NATIVE_UD = 48,
+    NATIVE_REG = 48
+};
 
-/* Reads the parts in front of the data; bytes used, 0: the WQE is too short for them. One unit holds
- * all parts but those of a datagram. */
+/* Reads the parts in front of the data; bytes used, 0: the WQE is too short for them. One unit
+ * holds all parts but those of a datagram. */
 static uint32_t native_parts(const struct qp_static *s, const uint8_t *raw, uint32_t bytes,
                              struct wqe *w)
 {
@@ -295,7 +311,7 @@ enum work_status wqe_parse_send(const struct tick *t, const struct qp_static *s,
                                       : parse_pvrdma(t, s, raw, bytes, w);
 }
 
-/* --- receive --------------------------------------------------------------------------------------- */
+/* --- receive --------------------------------------------------------------------------------- */
 
 static uint64_t native_recv(const uint8_t *raw, uint32_t max_sge, struct wqe *w)
 {

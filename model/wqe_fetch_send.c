@@ -1,8 +1,6 @@
 /* wqe_fetch_send.c: grants: producer index, run, parsed WQE. */
 #include "model/wqe_fetch.h"
 
-enum { SEND_COOKIE = 0x8000 }; /* of ring_get and rd_req; buffers have smaller ones */
-
 void wqe_send_open(struct wqe_fetch *u, struct opening *o)
 {
     const uint32_t most = u->bufs / 2 - RECV_TASKS / 2;
@@ -54,8 +52,8 @@ static struct wqe_run run_of(const struct wqe_fetch *u, const struct qpc *q, uin
     };
 }
 
-/* Indices from head on that the buffer holds and the producer has announced; 0: they do not hold the
- * whole WQE at head. */
+/* Indices from head on that the buffer holds and the producer has announced; 0: they do not hold
+ * the whole WQE at head. */
 static uint32_t whole(const struct wqe_buf *b, const uint8_t *raw, uint32_t head, uint32_t tail,
                       bool native)
 {
@@ -84,7 +82,9 @@ static enum wqe_step give(struct wqe_fetch *u, const struct tick *t, struct send
     have = have == 0 ? b->count : have;
     const uint32_t rec = pool_take(&t->store->wqe_pool, t->k);
     struct wqe *const w = &t->store->wqe[rec];
-    const uint32_t bytes = native ? have * WQE_UNIT : stride < WQE_BUF_BYTES ? stride : WQE_BUF_BYTES;
+    const uint32_t bytes = native                   ? have * WQE_UNIT
+                           : stride < WQE_BUF_BYTES ? stride
+                                                    : WQE_BUF_BYTES;
     const enum work_status status =
         wqe_parse_send(t, &q->s, raw, bytes, head, w, t->store->wqe_raw + rec * WQE_RAW_MAX);
     if (w->units > q->tx.tail - head) { /* a bad WQE takes what the producer index covers */
@@ -104,13 +104,13 @@ static enum wqe_step give(struct wqe_fetch *u, const struct tick *t, struct send
     return STEP_ENDED;
 }
 
-/* Chunks carried by MMIO for WQEs that are behind head would be taken for those 2^16 indices later. */
+/* Chunks carried by MMIO for WQEs that are behind head would be taken for those 2^16 indices later.
+ */
 static void drop_old_mmio(struct wqe_fetch *u, uint32_t row, uint32_t head)
 {
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = WQE_RUNS; i-- != 0;) {
         const uint32_t b = u->ring[row].buf[i];
-        if (b != 0 && u->buf[b - 1].mmio &&
-            (int16_t)(uint16_t)(u->buf[b - 1].first - head) < 0) {
+        if (b != 0 && u->buf[b - 1].mmio && (int16_t)(uint16_t)(u->buf[b - 1].first - head) < 0) {
             wqe_buf_drop(u, &u->buf[b - 1]);
         }
     }
@@ -210,8 +210,7 @@ void wqe_send_data(struct wqe_fetch *u, const struct tick *t, uint32_t i, uint8_
 
     hca_assert(k->state == SEND_INDEX_WAIT);
     memcpy(&v, store_at(t->store, u->send_index + (i - SEND_COOKIE) * 8), sizeof v);
-    const bool good =
-        status == DMA_OK && wqe_index(v, q->s.sq.entries, q->tx.head, &q->tx.tail);
+    const bool good = status == DMA_OK && wqe_index(v, q->s.sq.entries, q->tx.head, &q->tx.tail);
     k->state = good ? SEND_LOOK : SEND_FAULT;
 }
 
@@ -238,25 +237,21 @@ static enum wqe_step step(struct wqe_fetch *u, const struct tick *t, struct send
         }
     }
     switch (k->state) {
-    case SEND_STATE:
-        return ask_state(u, t, k);
-    case SEND_INDEX:
-        return ask_index(u, t, k);
-    case SEND_DRAIN:
-        return drain(u, t, k);
+    case SEND_STATE: return ask_state(u, t, k);
+    case SEND_INDEX: return ask_index(u, t, k);
+    case SEND_DRAIN: return drain(u, t, k);
     case SEND_FAULT:
         return push_work(u, t, &k->go, t->ctx->qp[k->go.cx].tx.head, WORK_FAULT, NO_SLOT)
                    ? STEP_ENDED
                    : STEP_BLOCKED;
-    default:
-        return STEP_WAITS;
+    default: return STEP_WAITS;
     }
 }
 
 /* Runs of a QP that had this number before; what came by MMIO is of the new one. */
 static void drop_stale(struct wqe_fetch *u, uint32_t row)
 {
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = WQE_RUNS; i-- != 0;) {
         const uint32_t b = u->ring[row].buf[i];
         if (b != 0 && !u->buf[b - 1].mmio) {
             wqe_buf_drop(u, &u->buf[b - 1]);
@@ -295,8 +290,8 @@ static enum send_state begin(struct wqe_fetch *u, const struct tick *t, const st
 /* States in which WQEs are executed or flushed. */
 static bool sends(const struct tick *t, const struct qp_go *go)
 {
-    return go->cx != NO_SLOT && (t->ctx->qp[go->cx].s.state >= QPS_RTS ||
-                                 t->ctx->qp[go->cx].s.state == QPS_RESET);
+    return go->cx != NO_SLOT &&
+           (t->ctx->qp[go->cx].s.state >= QPS_RTS || t->ctx->qp[go->cx].s.state == QPS_RESET);
 }
 
 void wqe_send_take(struct wqe_fetch *u, const struct tick *t, bool *left)

@@ -37,9 +37,15 @@ void xlat_open(struct xlat *u, struct opening *o)
     u->hit_cycles = (uint32_t)ns_cycles(o->p, o->p->hca_xlat_hit_ns);
 }
 
-static bool has_work(const struct xlat *u, const struct tick *t, uint32_t p)
+/* Ports with a message to be seen or requests in their queue. */
+static uint32_t ports_with_work(const struct xlat *u, const struct tick *t)
 {
-    return (u->s.busy >> p & 1) != 0 || fifo_valid(u->in[p], t->now);
+    uint32_t set = u->s.busy;
+
+    for (uint32_t p = 0; p < XLAT_PORTS; p++) {
+        set |= (uint32_t)fifo_valid(u->in[p], t->now) << p;
+    }
+    return set;
 }
 
 static bool run_port(struct xlat *u, const struct tick *t, uint32_t p)
@@ -53,11 +59,27 @@ static bool run_port(struct xlat *u, const struct tick *t, uint32_t p)
     return moved;
 }
 
-static bool can_go_on(const struct xlat *u, const struct tick *t)
+static bool run_ports(struct xlat *u, const struct tick *t, uint32_t set)
 {
-    for (uint32_t p = 0; p < XLAT_PORTS; p++) {
-        if (has_work(u, t, p) &&
-            (xlat_can_take(u, t, p) || xlat_can_give(u, p) || xlat_can_look(u, p))) {
+    bool moved = false;
+
+    for (uint32_t p = u->s.first_port; set != 0; p = p + 1 == XLAT_PORTS ? 0 : p + 1) {
+        if ((set >> p & 1) != 0) {
+            moved |= run_port(u, t, p);
+            set &= ~(1U << p);
+        }
+    }
+    if ((u->s.busy & 3) != 0) {
+        moved |= xlat_give_job(u, t);
+    }
+    return moved;
+}
+
+static bool can_go_on(const struct xlat *u, const struct tick *t, uint32_t set)
+{
+    for (; set != 0; set &= set - 1) {
+        const uint32_t p = (uint32_t)__builtin_ctz(set);
+        if (xlat_can_take(u, t, p) || xlat_can_give(u, p) || xlat_can_look(u, p)) {
             return true;
         }
     }
@@ -70,21 +92,14 @@ struct act xlat_tick(struct xlat *u, const struct tick *t)
     bool moved = xlat_written(u, t);
 
     moved |= xlat_fill(u, t);
-    for (uint32_t n = 0, p = u->s.first_port; n < XLAT_PORTS; n++, p++) {
-        p = p == XLAT_PORTS ? 0 : p;
-        if (has_work(u, t, p)) {
-            moved |= run_port(u, t, p);
-        }
-    }
-    if ((u->s.busy & 3) != 0) {
-        moved |= xlat_give_job(u, t);
-    }
+    const uint32_t ports = ports_with_work(u, t);
+    moved |= run_ports(u, t, ports);
     moved |= xlat_change(u, t, &more);
     moved |= xlat_read(u, t);
     if (moved) { /* turns change with work, so idle cycles leave no trace */
         u->s.first_port = u->s.first_port + 1 == XLAT_PORTS ? 0 : u->s.first_port + 1;
     }
-    if (more || can_go_on(u, t)) {
+    if (more || can_go_on(u, t, ports)) {
         return (struct act){moved, t->now + 1};
     }
     return (struct act){moved, xlat_miss_wake(u, t)};

@@ -75,8 +75,7 @@ static void memory(struct hca *h)
 
     if (!stalls() && ROOM(h, ring_got_cq) && UNIT_POP(h, ring_get_cq, &g)) {
         PUSH(&h->y.t, &h->ring_got_cq, ring_got, 3, .cookie = g.cookie,
-             .addr = page((uint32_t)g.pdir, g.page),
-             .status = g.pdir == bad_cq ? DMA_UR : DMA_OK);
+             .addr = page((uint32_t)g.pdir, g.page), .status = g.pdir == bad_cq ? DMA_UR : DMA_OK);
     }
     if (!stalls() && ROOM(h, rd_rsp_cq) && UNIT_POP(h, rd_req_cq, &r)) {
         memcpy(store_at(&h->store, r.data), bus + r.addr, r.len);
@@ -138,13 +137,13 @@ static struct hca *fresh(void)
     return fresh_format(FORMAT_PVRDMA);
 }
 
-#define SEND_CQE(h, wire_, ...)                                                               \
-    do {                                                                                      \
-        while (!ROOM(h, wire_)) {                                                             \
-            cycles(h, 1);                                                                     \
-        }                                                                                     \
-        (h)->y.t.now = (h)->y.k.now;                                                          \
-        PUSH(&(h)->y.t, &(h)->wire_, cqe, 0, __VA_ARGS__);                                    \
+#define SEND_CQE(h, wire_, ...)                            \
+    do {                                                   \
+        while (!ROOM(h, wire_)) {                          \
+            cycles(h, 1);                                  \
+        }                                                  \
+        (h)->y.t.now = (h)->y.k.now;                       \
+        PUSH(&(h)->y.t, &(h)->wire_, cqe, 0, __VA_ARGS__); \
     } while (0)
 
 static void arm(struct hca *h, uint32_t cq, uint8_t kind)
@@ -165,8 +164,8 @@ static void a_cqe_has_the_bytes_of_the_abi_and_comes_between_ring_head_and_tail(
     uint32_t imm_word;
 
     memcpy(&imm_word, imm, 4);
-    SEND_CQE(h, req_cqe, .wr_id = 0x1122334455667788, .head_addr = HEADS, .cqn = 2, .handle = 0x1234,
-             .byte_len = 4096, .imm = imm_word, .src_qp = 0xabcdef, .head = 77,
+    SEND_CQE(h, req_cqe, .wr_id = 0x1122334455667788, .head_addr = HEADS, .cqn = 2,
+             .handle = 0x1234, .byte_len = 4096, .imm = imm_word, .src_qp = 0xabcdef, .head = 77,
              .flags = CQE_IMM | CQE_GRH | CQE_NET | CQE_SOLICITED | CQE_RECV, .opcode = WC_RECV,
              .status = WC_OK, .net = 1, .vendor_err = 9);
     cycles(h, 100);
@@ -179,9 +178,10 @@ static void a_cqe_has_the_bytes_of_the_abi_and_comes_between_ring_head_and_tail(
     assert_int_equal(word(HEADS), 77);
     assert_int_equal(word(page(2, 0) + 8), 1);
     const uint8_t *const c = cqe_at(2, 0);
-    const uint32_t at[][2] = {{0, 0x55667788}, {4, 0x11223344}, {8, 0x1234}, {12, 0}, {16, WC_RECV},
-                              {20, WC_OK}, {24, 4096}, {32, 0xabcdef}, {36, 1 | 2 | 64}, {40, 9},
-                              {44, 0}, {52, 0}, {60, 0}};
+    const uint32_t at[][2] = {{0, 0x55667788},  {4, 0x11223344}, {8, 0x1234}, {12, 0},
+                              {16, WC_RECV},    {20, WC_OK},     {24, 4096},  {32, 0xabcdef},
+                              {36, 1 | 2 | 64}, {40, 9},         {44, 0},     {52, 0},
+                              {60, 0}};
     for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {
         uint32_t v;
         memcpy(&v, c + at[i][0], 4);
@@ -444,7 +444,8 @@ static void a_solicited_arm_passes_over_others_but_not_over_errors(void **state)
     hca_close(h);
 }
 
-/* Software armed and polled before the CQE was visible, and the adapter takes the arm afterwards. */
+/* Software armed and polled before the CQE was visible, and the adapter takes the arm afterwards.
+ */
 static void an_arm_that_arrives_behind_an_unconsumed_cqe_fires_at_once(void **state)
 {
     (void)state;

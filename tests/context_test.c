@@ -32,8 +32,8 @@ static struct rig *fresh(const struct hca_param *p)
 
 static void get(struct rig *b, unsigned kind, uint32_t number, enum ctx_op op)
 {
-    UNIT_PUSH(b->h, ctx_get_cmd, ctx_get, .number = number, .kind = (uint8_t)kind, .op = (uint8_t)op,
-              .cookie = (uint16_t)number);
+    UNIT_PUSH(b->h, ctx_get_cmd, ctx_get, .number = number, .kind = (uint8_t)kind,
+              .op = (uint8_t)op, .cookie = (uint16_t)number);
 }
 
 static void put(struct rig *b, unsigned kind, uint32_t cx, enum ctx_put_op op)
@@ -269,7 +269,8 @@ static void packets_of_a_qp_stay_in_order_and_pass_those_that_wait_for_another(v
     rig_close(b);
 }
 
-/* The wires to check and requester are in order each; a QP's packets of one direction must be too. */
+/* The wires to check and requester are in order each; a QP's packets of one direction must be too.
+ */
 static void packets_of_one_direction_never_overtake_each_other(void **state)
 {
     (void)state;

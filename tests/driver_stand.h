@@ -52,7 +52,8 @@ static inline uint8_t *stand_bus(struct stand *b, uint64_t bus)
 static inline void stand_copy(struct stand *b, uint64_t bus, uint8_t *bytes, uint32_t len, bool in)
 {
     while (len != 0) {
-        const uint32_t page = (uint32_t)(PAGE_BYTES - bus % PAGE_BYTES), n = page < len ? page : len;
+        const uint32_t page = (uint32_t)(PAGE_BYTES - bus % PAGE_BYTES),
+                       n = page < len ? page : len;
         uint8_t *const at = stand_bus(b, bus);
         memcpy(in ? at : bytes, in ? bytes : at, n);
         bus += n;
@@ -151,9 +152,8 @@ static inline void stand_mmio(struct stand *b)
     while (machine_mmio(b->m, &at, &r)) {
         assert_true(at <= stand_ps(b));
         UNIT_PUSH(b->h, mmio_in, mmio_req, .d0 = r.d0, .d1 = r.d1, .d2 = r.d2, .d3 = r.d3,
-                  .d4 = r.d4, .d5 = r.d5, .d6 = r.d6, .d7 = r.d7, .offset = r.offset,
-                  .tag = r.tag, .hca = r.hca, .fn = r.fn, .bar = r.bar, .len = r.len,
-                  .write = r.write);
+                  .d4 = r.d4, .d5 = r.d5, .d6 = r.d6, .d7 = r.d7, .offset = r.offset, .tag = r.tag,
+                  .hca = r.hca, .fn = r.fn, .bar = r.bar, .len = r.len, .write = r.write);
     }
 }
 

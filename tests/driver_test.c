@@ -23,12 +23,27 @@ struct objects {
 
 static struct driver_qp qp_spec(const struct objects *o, bool native)
 {
-    return (struct driver_qp){.pd = o->pd, .send_cq = o->cq, .recv_cq = o->cq, .srq = DRIVER_NONE,
-                              .sq_entries = 16, .rq_entries = 8, .sq_psn = 5, .access = 15,
-                              .mtu_bytes = 1024, .inline_bytes = 28, .type = QPT_RC,
-                              .native = native, .sge_max = 2, .rd_atomic = 1, .rd_atomic_dest = 1,
-                              .timeout = 14, .retry_cnt = 7, .rnr_retry = 7, .min_rnr_timer = 12,
-                              .weight = 1, .mmio_wqe = 1};
+    return (struct driver_qp){.pd = o->pd,
+                              .send_cq = o->cq,
+                              .recv_cq = o->cq,
+                              .srq = DRIVER_NONE,
+                              .sq_entries = 16,
+                              .rq_entries = 8,
+                              .sq_psn = 5,
+                              .access = 15,
+                              .mtu_bytes = 1024,
+                              .inline_bytes = 28,
+                              .type = QPT_RC,
+                              .native = native,
+                              .sge_max = 2,
+                              .rd_atomic = 1,
+                              .rd_atomic_dest = 1,
+                              .timeout = 14,
+                              .retry_cnt = 7,
+                              .rnr_retry = 7,
+                              .min_rnr_timer = 12,
+                              .weight = 1,
+                              .mmio_wqe = 1};
 }
 
 /* A driver with one of everything; the QP is connected to itself. */
@@ -43,8 +58,8 @@ static struct objects make(const struct hca_param *p, bool native, uint8_t notif
     o.pd = driver_pd(b.m, o.driver, &err);
     const struct driver_mr mr = {.pd = o.pd, .va = 0x7f0000000123, .bytes = 40000, .access = 15};
     o.mr = driver_mr(b.m, &mr, &err);
-    const struct driver_cq cq = {.driver = o.driver, .entries = 40, .notify = notify,
-                                 .native = native};
+    const struct driver_cq cq = {
+        .driver = o.driver, .entries = 40, .notify = notify, .native = native};
     o.cq = driver_cq(b.m, &cq, &err);
     const struct driver_qp qp = qp_spec(&o, native);
     o.qp = driver_qp(b.m, &qp, &err);
@@ -61,8 +76,14 @@ static struct objects make(const struct hca_param *p, bool native, uint8_t notif
 
 static struct driver_wr send_wr(const struct objects *o, uint64_t wr_id, uint8_t flags)
 {
-    return (struct driver_wr){.wr_id = wr_id, .qp = o->qp, .srq = DRIVER_NONE, .opcode = WR_WRITE,
-                              .flags = flags, .nsge = 1, .rkey = 0x77, .raddr = 0x1000 + wr_id,
+    return (struct driver_wr){.wr_id = wr_id,
+                              .qp = o->qp,
+                              .srq = DRIVER_NONE,
+                              .opcode = WR_WRITE,
+                              .flags = flags,
+                              .nsge = 1,
+                              .rkey = 0x77,
+                              .raddr = 0x1000 + wr_id,
                               .sge = {{.mr = o->mr, .len = 64, .off = 8}}};
 }
 
@@ -71,8 +92,13 @@ static void complete(const struct objects *o, uint64_t wr_id, uint8_t opcode, ui
 {
     const struct cq *const c = CQ(b.m, o->cq);
     static uint32_t tail;
-    struct pv_cqe e = {.wr_id = wr_id, .qp = QP(b.m, o->qp)->handle, .opcode = opcode,
-                       .status = status, .byte_len = 64, .imm = 0x04030201, .wc_flags = CQE_IMM};
+    struct pv_cqe e = {.wr_id = wr_id,
+                       .qp = QP(b.m, o->qp)->handle,
+                       .opcode = opcode,
+                       .status = status,
+                       .byte_len = 64,
+                       .imm = 0x04030201,
+                       .wc_flags = CQE_IMM};
 
     tail = c->visible == 0 ? 0 : tail;
     const uint32_t slot = tail & (c->ring.entries - 1);
@@ -168,7 +194,10 @@ static void bus_addresses_are_not_physical_ones_and_every_page_is_mapped_as_aske
     p.host_layout = HCA_HOST_LAYOUT_FRAGMENTED;
     const struct objects o = make(&p, false, DRIVER_POLL);
     for (uint32_t layout = 0; layout <= DRIVER_LAYOUT_ALIAS; layout++) {
-        const struct driver_mr s = {.pd = o.pd, .va = 0x123456, .bytes = 9 << 20, .access = 1,
+        const struct driver_mr s = {.pd = o.pd,
+                                    .va = 0x123456,
+                                    .bytes = 9 << 20,
+                                    .access = 1,
                                     .layout = layout,
                                     .layout_arg = layout == DRIVER_LAYOUT_ALIAS ? 8192 : 500};
         const uint32_t mr = driver_mr(b.m, &s, &err);
@@ -196,8 +225,12 @@ static void an_aliased_region_shows_the_same_bytes_over_and_over(void **state)
     const struct hca_param p = quick();
     struct hca_error err = {{0}};
     const struct objects o = make(&p, false, DRIVER_POLL);
-    const struct driver_mr s = {.pd = o.pd, .va = 1ULL << 40, .bytes = 1 << 30, .access = 1,
-                                .layout = DRIVER_LAYOUT_ALIAS, .layout_arg = 1 << 20};
+    const struct driver_mr s = {.pd = o.pd,
+                                .va = 1ULL << 40,
+                                .bytes = 1 << 30,
+                                .access = 1,
+                                .layout = DRIVER_LAYOUT_ALIAS,
+                                .layout_arg = 1 << 20};
     const uint32_t mr = driver_mr(b.m, &s, &err);
     uint32_t word = 77, back = 0;
 
@@ -235,7 +268,7 @@ static void what_does_not_fit_is_refused_with_value_and_bound(void **state)
     stand_close(&b);
 }
 
-/* --- posting ------------------------------------------------------------------------------------ */
+/* --- posting ---------------------------------------------------------------------------------- */
 
 static void a_pvrdma_post_writes_wqe_then_index_then_rings_and_costs_its_cycles(void **state)
 {
@@ -369,7 +402,44 @@ static void a_full_ring_takes_nothing_until_the_device_moves_its_head(void **sta
     stand_close(&b);
 }
 
-/* --- completions ---------------------------------------------------------------------------------- */
+static void a_full_mmio_path_stalls_the_cores_and_loses_nothing(void **state)
+{
+    (void)state;
+    const struct hca_param p = quick();
+    const struct objects o = make(&p, false, DRIVER_POLL);
+    struct mmio_req r[2];
+    uint64_t at, cycles[CPU_CAUSES];
+
+    for (uint64_t i = 1; i <= 4; i++) {
+        const struct driver_wr w = send_wr(&o, i, WRF_SIGNALED);
+        assert_true(driver_post(b.m, stand_ps(&b), &w));
+    }
+    const uint64_t first = machine_next(b.m) + 30000;
+    while (machine_next(b.m) < first) {
+        machine_act(b.m, machine_next(b.m));
+    }
+    assert_true(machine_mmio(b.m, &at, &r[0]));
+    machine_mmio_refused(b.m, first + 500000);
+    assert_int_equal(machine_next(b.m), first + 500000);
+    machine_act(b.m, first); /* too early: nothing moves */
+    assert_true(machine_mmio(b.m, &at, &r[1]) && r[1].d0 == r[0].d0 && r[1].offset == r[0].offset);
+    machine_mmio_refused(b.m, first + 500000);
+    machine_act(b.m, first + 500000);
+    uint32_t n = 0;
+    for (; n < 100 && (machine_next(b.m) != UINT64_MAX || n == 0); n++) {
+        if (machine_next(b.m) != UINT64_MAX) {
+            machine_act(b.m, machine_next(b.m));
+        }
+    }
+    for (n = 0; machine_mmio(b.m, &at, &r[0]); n++) {}
+    assert_int_equal(n, 4);
+    machine_account(b.m, 0, at, cycles);
+    assert_true(cycles[CPU_DOORBELL] >
+                4 * 60 + 500 * 2); /* the stall is charged to the doorbells */
+    stand_close(&b);
+}
+
+/* --- completions ------------------------------------------------------------------------------ */
 
 static void a_polling_core_sees_a_cqe_at_the_next_poll_and_pays_for_the_idle_ones(void **state)
 {
@@ -438,8 +508,11 @@ static void receives_come_back_by_the_callers_ids_in_both_formats(void **state)
         const struct objects o = make(&p, native != 0, DRIVER_POLL);
         const struct qp *const q = QP(b.m, o.qp);
         for (uint64_t i = 0; i < 30; i++) {
-            const struct driver_wr w = {.wr_id = 0xf000000000000000ULL + i, .qp = o.qp,
-                                        .srq = DRIVER_NONE, .opcode = DRIVER_WR_RECV, .nsge = 1,
+            const struct driver_wr w = {.wr_id = 0xf000000000000000ULL + i,
+                                        .qp = o.qp,
+                                        .srq = DRIVER_NONE,
+                                        .opcode = DRIVER_WR_RECV,
+                                        .nsge = 1,
                                         .sge = {{.mr = o.mr, .len = 100, .off = i}}};
             assert_true(driver_post(b.m, stand_ps(&b), &w));
             stand_run(&b, 200);
@@ -521,7 +594,7 @@ static void device_rings_wrap_where_the_linux_driver_wraps(void **state)
     stand_close(&b);
 }
 
-/* --- state ------------------------------------------------------------------------------------------ */
+/* --- state ------------------------------------------------------------------------------------ */
 
 static void a_saved_machine_goes_on_as_the_one_it_was_saved_from(void **state)
 {
@@ -569,6 +642,7 @@ int main(void)
         cmocka_unit_test(requests_of_one_call_are_announced_together),
         cmocka_unit_test(a_single_native_request_goes_by_mmio_with_its_bytes),
         cmocka_unit_test(a_full_ring_takes_nothing_until_the_device_moves_its_head),
+        cmocka_unit_test(a_full_mmio_path_stalls_the_cores_and_loses_nothing),
         cmocka_unit_test(a_polling_core_sees_a_cqe_at_the_next_poll_and_pays_for_the_idle_ones),
         cmocka_unit_test(a_cqe_proves_the_unsignalled_requests_before_it),
         cmocka_unit_test(receives_come_back_by_the_callers_ids_in_both_formats),

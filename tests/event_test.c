@@ -3,7 +3,8 @@
 
 enum { PAGES = 64, FN_PAGES = 8, VECTOR_CMD, VECTOR_ASYNC = 1, VECTOR_CQ = 2, LOG = 8192 };
 
-/* Pages on the bus: function f has page directory f + 1 whose page p is bus page f * FN_PAGES + p. */
+/* Pages on the bus: function f has page directory f + 1 whose page p is bus page f * FN_PAGES + p.
+ */
 static uint8_t bus[PAGES][PAGE_BYTES];
 static struct wr_req wrote[LOG];
 static uint32_t wrotes, irqs[8], irq_data;

@@ -95,8 +95,7 @@ static void a_read_behind_a_write_waits_until_it_is_visible(void **state)
     link_close(l);
 }
 
-/* --- streams -------------------------------------------------------------------------------------
- */
+/* --- streams --- */
 
 struct load {
     uint64_t base, window;
@@ -213,8 +212,7 @@ static void random_reads_fall_off_beyond_the_reach_of_the_iotlb(void **state)
     link_close(l);
 }
 
-/* --- bytes and determinism -----------------------------------------------------------------------
- */
+/* --- bytes and determinism --- */
 
 /* Random writes and reads of random sizes and places. Writes are posted in order, so memory must
  * end as a copy does to which they are applied in the order of asking. The hash of both handles. */

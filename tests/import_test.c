@@ -117,7 +117,7 @@ static void loss_on_the_wire_leaves_no_trace_in_the_operations(void **state)
             check_message(&g, posted(&g, A, 5, i), &m[i], m[i].len);
         }
         const bool all_again = (how & 2) == 0;
-        const uint64_t again = (all_again ? 8 : 4) - (how & 1 ? 4 : 0);
+        const uint64_t again = (all_again ? 8u : 4u) - (how & 1 ? 4u : 0u);
         assert_int_equal(g.sum.count[IMPORT_COUNT_retransmitted], again);
         assert_int_equal(g.sum.count[IMPORT_COUNT_nak_sequence], 1);
         assert_int_equal(g.sum.count[IMPORT_COUNT_request], 12);

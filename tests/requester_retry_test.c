@@ -8,21 +8,6 @@ static struct peer *fresh(uint32_t qps)
     return peer_open(&p, qps, 1);
 }
 
-static void post(struct peer *e, uint32_t qp, uint8_t opcode, uint32_t len, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        struct wqe w = peer_wr(opcode, len);
-        w.wr_id = e->qp[qp].posted + 1;
-        assert_true(peer_post(e, qp, &w));
-    }
-    peer_ring(e, qp);
-}
-
-static struct qpc *image(struct peer *e, uint32_t qp)
-{
-    return (struct qpc *)rig_ctx(e->b, CTX_QP, qp); /* before the units have read it */
-}
-
 /* 4.096 us * 2^3 at 1 GHz, counted from the cycle in which the packet was cut. */
 enum { TIMEOUT = 4096 * 8 };
 
@@ -32,7 +17,7 @@ static void a_lost_packet_is_sent_again_when_the_timer_expires_and_not_before(vo
     struct peer *const e = fresh(1);
 
     e->deaf = true;
-    post(e, 0, WR_WRITE, 64, 1);
+    peer_post_n(e, 0, WR_WRITE, 64, 1);
     peer_run(e, 500);
     assert_int_equal(e->packets, 1);
     const uint64_t sent = e->last_sent;
@@ -68,9 +53,9 @@ static void a_timeout_is_stretched_by_its_percentage_and_code_zero_never_fires(v
     assert_int_equal(req_rnr_cycles(&p, 25), 61440000);
     assert_int_equal(req_rnr_cycles(&p, 31), 491520000);
     struct peer *const e = fresh(1);
-    image(e, 0)->s.timeout = 0;
+    peer_image(e, 0)->s.timeout = 0;
     e->deaf = true;
-    post(e, 0, WR_WRITE, 64, 1);
+    peer_post_n(e, 0, WR_WRITE, 64, 1);
     peer_run(e, 3 * TIMEOUT);
     assert_int_equal(e->packets, 1);
     peer_close(e);
@@ -81,9 +66,9 @@ static void tries_run_out_after_retry_count_repetitions(void **state)
     (void)state;
     for (uint8_t count = 0; count <= 3; count++) {
         struct peer *const e = fresh(1);
-        image(e, 0)->s.retry_cnt = count;
+        peer_image(e, 0)->s.retry_cnt = count;
         e->deaf = true;
-        post(e, 0, WR_WRITE, 64, 3);
+        peer_post_n(e, 0, WR_WRITE, 64, 3);
         peer_expect(e, 0, 0, WC_WR_FLUSH);
         peer_op(e, 0, 0)->status = WC_RETRY_EXC;
         assert_true(peer_until(e, 0, 3, (count + 2U) * (TIMEOUT + 500)));
@@ -98,9 +83,9 @@ static void progress_gives_all_tries_back(void **state)
     (void)state;
     struct peer *const e = fresh(1);
 
-    image(e, 0)->s.retry_cnt = 1;
+    peer_image(e, 0)->s.retry_cnt = 1;
     for (uint32_t i = 0; i < 6; i++) {
-        post(e, 0, WR_WRITE, 64, 1);
+        peer_post_n(e, 0, WR_WRITE, 64, 1);
         e->drop = 1000;
         peer_run(e, 500);
         e->drop = 0;
@@ -115,7 +100,7 @@ static void a_sequence_nak_repeats_from_its_psn_on_at_once(void **state)
     (void)state;
     struct peer *const e = fresh(1);
 
-    post(e, 0, WR_WRITE, 10 * 1024, 1);
+    peer_post_n(e, 0, WR_WRITE, 10 * 1024, 1);
     while (e->packets != 3) {
         peer_cycle(e);
     }
@@ -137,7 +122,7 @@ static void a_read_goes_on_where_its_responses_stopped(void **state)
     (void)state;
     struct peer *const e = fresh(1);
 
-    post(e, 0, WR_READ, 20 * 1024 + 100, 2);
+    peer_post_n(e, 0, WR_READ, 20 * 1024 + 100, 2);
     while (e->qp[0].op[0].placed < 5 * 1024) {
         peer_cycle(e);
     }
@@ -152,12 +137,12 @@ static void an_ack_behind_a_missing_read_response_asks_for_it_again_once(void **
     (void)state;
     struct peer *const e = fresh(1);
 
-    post(e, 0, WR_READ, 1024, 1);
+    peer_post_n(e, 0, WR_READ, 1024, 1);
     while (e->back_tail == 0) {
         peer_cycle(e);
     }
     e->back_head = e->back_tail; /* the response is lost */
-    post(e, 0, WR_WRITE, 64, 5);
+    peer_post_n(e, 0, WR_WRITE, 64, 5);
     assert_true(peer_until(e, 0, 6, 4000));
     assert_int_equal(e->b->h->y.s.requester_timeouts, 0);
     assert_true(e->b->h->y.s.requester_gaps > 1); /* more than one ACK showed it */
@@ -172,9 +157,9 @@ static void an_rnr_nak_waits_its_time_while_earlier_messages_complete(void **sta
 
     e->rnr = 1000;
     e->rnr_code = 2; /* 20 us */
-    post(e, 0, WR_WRITE, 64, 2);
-    post(e, 0, WR_SEND, 64, 1);
-    post(e, 0, WR_WRITE, 64, 1);
+    peer_post_n(e, 0, WR_WRITE, 64, 2);
+    peer_post_n(e, 0, WR_SEND, 64, 1);
+    peer_post_n(e, 0, WR_WRITE, 64, 1);
     assert_true(peer_until(e, 0, 2, 1000));
     while (!e->b->h->u_requester.qp[0].rnr_wait) {
         peer_cycle(e);
@@ -194,10 +179,10 @@ static void rnr_tries_run_out_unless_they_are_endless(void **state)
     (void)state;
     for (uint8_t count = 0; count <= 7; count += 7) {
         struct peer *const e = fresh(1);
-        image(e, 0)->s.rnr_retry = count;
+        peer_image(e, 0)->s.rnr_retry = count;
         e->rnr = 1000;
         e->rnr_code = 1;
-        post(e, 0, WR_SEND, 64, 2);
+        peer_post_n(e, 0, WR_SEND, 64, 2);
         if (count == 7) {
             assert_false(rig_bool(peer_until(e, 0, 1, 200000)));
             assert_true(e->b->h->y.s.requester_rnr > 15);
@@ -223,8 +208,8 @@ static void no_more_packets_are_open_than_the_window_allows(void **state)
         uint32_t most = 0;
 
         e->delay = 100 + 10 * windows[i];
-        post(e, 0, WR_WRITE, 150 * 1024, 1);
-        post(e, 0, WR_WRITE, 100, 3);
+        peer_post_n(e, 0, WR_WRITE, 150 * 1024, 1);
+        peer_post_n(e, 0, WR_WRITE, 100, 3);
         for (uint32_t n = 0; n < 400000 && e->qp[0].completed < 4; n++) {
             peer_cycle(e);
             const struct req_qp *const r = &e->b->h->u_requester.qp[0];
@@ -243,10 +228,10 @@ static void reads_and_atomics_under_way_are_bounded(void **state)
     struct peer *const e = fresh(1);
     uint32_t most = 0;
 
-    image(e, 0)->s.max_rd_atomic = 3;
+    peer_image(e, 0)->s.max_rd_atomic = 3;
     e->delay = 300;
-    post(e, 0, WR_READ, 100, 6);
-    post(e, 0, WR_FAA, 8, 6);
+    peer_post_n(e, 0, WR_READ, 100, 6);
+    peer_post_n(e, 0, WR_FAA, 8, 6);
     for (uint32_t n = 0; n < 20000 && e->qp[0].completed < 12; n++) {
         peer_cycle(e);
         const uint32_t reads = e->b->h->u_requester.qp[0].reads;
@@ -264,8 +249,8 @@ static void a_fenced_wqe_waits_for_the_reads_before_it(void **state)
     struct wqe w = peer_wr(WR_WRITE, 64);
 
     e->delay = 500;
-    post(e, 0, WR_READ, 64, 2);
-    post(e, 0, WR_WRITE, 64, 1);
+    peer_post_n(e, 0, WR_READ, 64, 2);
+    peer_post_n(e, 0, WR_WRITE, 64, 1);
     w.flags |= WRF_FENCE;
     w.wr_id = 4;
     assert_true(peer_post(e, 0, &w));
@@ -290,24 +275,31 @@ static void a_fenced_wqe_waits_for_the_reads_before_it(void **state)
 static void invented_responses_never_complete_what_was_not_sent(void **state)
 {
     (void)state;
-    static const uint8_t ops[] = {PKT_OP_RC_ACK, PKT_OP_RC_ACK, PKT_OP_RC_ATOMIC_ACK,
-                                  PKT_OP_RC_READ_RESPONSE_FIRST, PKT_OP_RC_READ_RESPONSE_MIDDLE,
-                                  PKT_OP_RC_READ_RESPONSE_LAST, PKT_OP_RC_READ_RESPONSE_ONLY};
+    static const uint8_t ops[] = {PKT_OP_RC_ACK,
+                                  PKT_OP_RC_ACK,
+                                  PKT_OP_RC_ATOMIC_ACK,
+                                  PKT_OP_RC_READ_RESPONSE_FIRST,
+                                  PKT_OP_RC_READ_RESPONSE_MIDDLE,
+                                  PKT_OP_RC_READ_RESPONSE_LAST,
+                                  PKT_OP_RC_READ_RESPONSE_ONLY};
     for (uint64_t seed = 1; seed <= 12; seed++) {
         const struct hca_param p = peer_param();
         struct peer *const e = peer_open(&p, 4, seed);
 
         for (uint32_t n = 0; n < 4000; n++) {
-            const uint32_t qp = rig_random(e->b, 4), at = e->qp[qp].next + rig_random(e->b, 1u << 23);
+            const uint32_t qp = rig_random(e->b, 4),
+                           at = e->qp[qp].next + rig_random(e->b, 1u << 23);
             if (n % 50 == 0 && e->qp[qp].posted < 60) {
-                post(e, qp, (uint8_t)rig_random(e->b, 7), 8, 1);
+                peer_post_n(e, qp, (uint8_t)rig_random(e->b, 7), 8, 1);
             }
             if (rig_random(e->b, 4) == 0) { /* PSNs from next on, and far behind una */
                 const bool old = rig_random(e->b, 2) == 0;
                 const uint32_t psn = old ? PEER_PSN0 - 1 - rig_random(e->b, 1u << 22) : at;
-                peer_answer(e, qp, (struct rxp){.opcode = ops[rig_random(e->b, 7)], .psn = psn,
-                                                .aeth = rig_random(e->b, 1u << 30) << 2,
-                                                .plen = rig_random(e->b, 4097)});
+                peer_answer(e, qp,
+                            (struct rxp){.opcode = ops[rig_random(e->b, 7)],
+                                         .psn = psn,
+                                         .aeth = rig_random(e->b, 1u << 30) << 2,
+                                         .plen = rig_random(e->b, 4097)});
             }
             peer_cycle(e);
         }
@@ -330,19 +322,20 @@ static void forged_responses_for_open_psns_harm_only_their_qp(void **state)
         struct peer *const e = peer_open(&p, 2, seed);
 
         e->loose = true;
-        post(e, 1, WR_WRITE, 3000, 8);
-        post(e, 0, WR_WRITE, 3000, 4);
-        post(e, 0, WR_SEND, 3000, 4);
+        peer_post_n(e, 1, WR_WRITE, 3000, 8);
+        peer_post_n(e, 0, WR_WRITE, 3000, 4);
+        peer_post_n(e, 0, WR_SEND, 3000, 4);
         peer_run(e, 100 + rig_random(e->b, 100));
         struct req_qp *const r = &e->b->h->u_requester.qp[0];
         for (uint32_t n = 0; n < 5; n++) {
             const uint32_t any = rig_random(e->b, 256), syndrome = any >> 5 == 1 ? 0x21 : any;
-            peer_answer(e, 0, (struct rxp){.opcode = rig_random(e->b, 2) == 0
-                                                         ? PKT_OP_RC_ACK
-                                                         : PKT_OP_RC_READ_RESPONSE_ONLY,
-                                           .psn = r->una + rig_random(e->b, r->next - r->una + 1),
-                                           .aeth = syndrome << 24,
-                                           .plen = rig_random(e->b, 1025)});
+            peer_answer(e, 0,
+                        (struct rxp){.opcode = rig_random(e->b, 2) == 0
+                                                   ? PKT_OP_RC_ACK
+                                                   : PKT_OP_RC_READ_RESPONSE_ONLY,
+                                     .psn = r->una + rig_random(e->b, r->next - r->una + 1),
+                                     .aeth = syndrome << 24,
+                                     .plen = rig_random(e->b, 1025)});
             peer_run(e, rig_random(e->b, 60));
         }
         assert_true(peer_until(e, 0, 8, 700000));

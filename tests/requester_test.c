@@ -25,8 +25,8 @@ static void a_small_write_is_one_packet_and_completes_once(void **state)
 static void messages_of_every_kind_and_size_complete_without_repetition(void **state)
 {
     (void)state;
-    static const uint8_t ops[] = {WR_WRITE, WR_WRITE_IMM, WR_SEND, WR_SEND_IMM, WR_READ,
-                                  WR_CAS, WR_FAA, WR_SEND_INV};
+    static const uint8_t ops[] = {WR_WRITE, WR_WRITE_IMM, WR_SEND, WR_SEND_IMM,
+                                  WR_READ,  WR_CAS,       WR_FAA,  WR_SEND_INV};
     static const uint32_t sizes[] = {0, 1, 1023, 1024, 1025, 2048, 5000, 100000};
     const struct hca_param p = peer_param();
 
@@ -50,9 +50,9 @@ static void messages_of_every_kind_and_size_complete_without_repetition(void **s
 /* A random WQE that the peer can check; local operations and fences too. */
 static struct wqe random_wr(struct peer *e, uint32_t id)
 {
-    static const uint8_t ops[] = {WR_WRITE, WR_WRITE, WR_WRITE_IMM, WR_SEND,      WR_SEND_IMM, WR_READ,
-                                  WR_READ,  WR_CAS,   WR_FAA,       WR_SEND_INV, WR_LOCAL_INV,
-                                  WR_FAST_REG};
+    static const uint8_t ops[] = {WR_WRITE,    WR_WRITE,    WR_WRITE_IMM, WR_SEND,
+                                  WR_SEND_IMM, WR_READ,     WR_READ,      WR_CAS,
+                                  WR_FAA,      WR_SEND_INV, WR_LOCAL_INV, WR_FAST_REG};
     const uint8_t op = ops[rig_random(e->b, sizeof ops)];
     const bool atomic = op == WR_CAS || op == WR_FAA;
     struct wqe w = peer_wr(op, 0);
@@ -149,8 +149,10 @@ static uint64_t traffic(const struct mix *m, uint64_t seed, unsigned mode, uint6
 static void random_traffic_completes_in_order_without_loss_and_without_repetition(void **state)
 {
     (void)state;
-    const struct mix mixes[] = {{1, 400, 0, 0, 0, 0, 64},   {4, 600, 0, 0, 0, 0, 64},
-                                {32, 900, 30, 0, 0, 0, 64}, {64, 900, 10, 0, 0, 0, 8}};
+    const struct mix mixes[] = {{1, 400, 0, 0, 0, 0, 64},
+                                {4, 600, 0, 0, 0, 0, 64},
+                                {32, 900, 30, 0, 0, 0, 64},
+                                {64, 900, 10, 0, 0, 0, 8}};
     uint64_t repeats;
 
     for (unsigned i = 0; i < sizeof mixes / sizeof mixes[0]; i++) {
@@ -164,8 +166,10 @@ static void random_traffic_completes_in_order_without_loss_and_without_repetitio
 static void random_loss_duplication_and_rnr_only_delay_completions(void **state)
 {
     (void)state;
-    const struct mix mixes[] = {{1, 200, 0, 30, 0, 0, 64},   {4, 300, 10, 50, 20, 0, 64},
-                                {8, 300, 20, 20, 50, 60, 64}, {40, 500, 10, 40, 20, 30, 8}};
+    const struct mix mixes[] = {{1, 200, 0, 30, 0, 0, 64},
+                                {4, 300, 10, 50, 20, 0, 64},
+                                {8, 300, 20, 20, 50, 60, 64},
+                                {40, 500, 10, 40, 20, 30, 8}};
     uint64_t repeats, sum = 0;
 
     for (unsigned i = 0; i < sizeof mixes / sizeof mixes[0]; i++) {
@@ -181,8 +185,12 @@ static void random_loss_duplication_and_rnr_only_delay_completions(void **state)
 static void the_order_in_which_units_are_ticked_changes_nothing(void **state)
 {
     (void)state;
-    static const unsigned modes[] = {0, HCA_MODE_REVERSE, HCA_MODE_SHUFFLE, HCA_MODE_ALL,
-                                     HCA_MODE_NOSKIP, HCA_MODE_CHECK | HCA_MODE_SHUFFLE};
+    static const unsigned modes[] = {0,
+                                     HCA_MODE_REVERSE,
+                                     HCA_MODE_SHUFFLE,
+                                     HCA_MODE_ALL,
+                                     HCA_MODE_NOSKIP,
+                                     HCA_MODE_CHECK | HCA_MODE_SHUFFLE};
     const struct mix m = {8, 300, 20, 30, 20, 30, 8};
     uint64_t repeats;
     const uint64_t hash = traffic(&m, 5, HCA_MODE_CHECK, &repeats);

@@ -1,19 +1,32 @@
 /* rx_peer.h: scripted requesters behind a network that drops, duplicates and reorders packets in
  * both directions, and what the responder must have done in the end.
  *
- * Each QP runs a random list of operations, go-back-N. PSNs are kept as offsets from the first one.
+ * Each QP runs a list of operations, go-back-N. PSNs are kept as offsets from the first one.
  * Reference: memory image as of each operation (a WRITE to bytes that READs use waits for these),
- * CQEs in order, one per SEND and WRITE with immediate; fetch-and-adds of all QPs on shared words. */
+ * CQEs in order, one per SEND and WRITE with immediate; fetch-and-adds of all QPs on shared words.
+ */
 #pragma once
 #include "tests/rx_world.h"
 
-enum { P_SEND, P_WRITE, P_READ, P_FAA, P_CAS, P_OPS = 400, P_NET = 512, P_SLOTS = 16,
-       P_SLOT = 3600, P_WINDOW = 24, P_TIMEOUT = 3000, P_SHARED = 4 };
+enum {
+    P_SEND,
+    P_WRITE,
+    P_READ,
+    P_FAA,
+    P_CAS,
+    P_OPS = 400,
+    P_NET = 512,
+    P_SLOTS = 16,
+    P_SLOT = 3600,
+    P_WINDOW = 24,
+    P_TIMEOUT = 3000,
+    P_SHARED = 4
+};
 
 struct p_op {
     uint32_t kind, len, off, n; /* off, n: PSN offset and count */
     uint64_t va;
-    uint64_t want;     /* CAS: expected result */
+    uint64_t want; /* CAS: expected result */
     uint32_t seed, imm, key_inv;
     uint8_t with_imm, solicited, inv;
     uint8_t snap[8192]; /* READ: bytes it must return */
@@ -21,14 +34,14 @@ struct p_op {
 
 struct p_qp {
     struct p_op op[P_OPS];
-    uint32_t ops, issued; /* operations; those sent at least once */
+    uint32_t ops, issued;   /* operations; those sent at least once */
     uint32_t una, nxt, top; /* PSN offsets: oldest open, next to send, highest sent + 1 */
     uint64_t stalled_until, progress_at;
-    uint8_t ref[0x8000]; /* image of the QP's region */
-    uint64_t cas;        /* value of its private word */
+    uint8_t ref[0x8000];                  /* image of the QP's region */
+    uint64_t cas;                         /* value of its private word */
     uint32_t receives, completed, expect; /* WQEs posted, CQEs seen, operation of the next CQE */
-    uint32_t last_ack;   /* offset + 1 of the highest ACK */
-    uint32_t fatal;      /* syndrome of a NAK that ends the connection */
+    uint32_t last_ack;                    /* offset + 1 of the highest ACK */
+    uint32_t fatal;                       /* syndrome of a NAK that ends the connection */
 };
 
 struct p_packet {
@@ -46,7 +59,6 @@ struct peer {
     struct p_packet *net;
     uint8_t shared[P_SHARED][4 * P_OPS * W_QPS]; /* results of fetch-and-add seen */
     uint32_t shared_count[P_SHARED];
-    uint32_t hard_seed;
 };
 
 static inline uint64_t p_base(uint32_t q)
@@ -92,8 +104,7 @@ static inline void p_random_op(struct peer *p, uint32_t q)
         o.va = p_base(q) + w_dice(w, 0x2000);
     } else {
         o.len = 8;
-        o.va = o.kind == P_FAA ? p_base(0) + 0x8000 + w_dice(w, P_SHARED) * 8
-                               : p_base(q) + 0x9000;
+        o.va = o.kind == P_FAA ? p_base(0) + 0x8000 + w_dice(w, P_SHARED) * 8 : p_base(q) + 0x9000;
     }
     o.imm = 0xabc00000 + p->q[q].ops;
     o.key_inv = 0x5000 + p->q[q].ops;
@@ -117,12 +128,13 @@ static inline void p_transmit(struct peer *p, const struct p_packet *m)
         }
         p->net[i] = *m;
         p->net[i].used = 1;
-        p->net[i].due = p->w->h->y.k.now + 30 +
-                        (w_dice(p->w, 100) < p->reorder ? w_dice(p->w, 200) : 0);
+        p->net[i].due =
+            p->w->h->y.k.now + 30 + (w_dice(p->w, 100) < p->reorder ? w_dice(p->w, 200) : 0);
     }
 }
 
-/* --- requests ------------------------------------------------------------------------------------ */
+/* --- requests ------------------------------------------------------------------------------------
+ */
 
 static inline uint8_t p_opcode(const struct p_op *o, uint32_t k)
 {
@@ -142,10 +154,8 @@ static inline uint8_t p_opcode(const struct p_op *o, uint32_t k)
             return first ? PKT_OP_RC_WRITE_FIRST : PKT_OP_RC_WRITE_MIDDLE;
         }
         return (uint8_t)((first ? PKT_OP_RC_WRITE_ONLY : PKT_OP_RC_WRITE_LAST) + o->with_imm);
-    case P_READ:
-        return PKT_OP_RC_READ_REQUEST;
-    default:
-        return o->kind == P_FAA ? PKT_OP_RC_FETCH_ADD : PKT_OP_RC_COMPARE_SWAP;
+    case P_READ: return PKT_OP_RC_READ_REQUEST;
+    default: return o->kind == P_FAA ? PKT_OP_RC_FETCH_ADD : PKT_OP_RC_COMPARE_SWAP;
     }
 }
 
@@ -155,8 +165,12 @@ static inline void p_request(struct peer *p, uint32_t q, const struct p_op *o, u
     struct p_packet m = {.request = 1};
     struct rxp *const x = &m.rx;
 
-    *x = (struct rxp){.qn = q, .psn = (p_first_psn(p, q) + o->off + k) & PSN_MASK,
-                      .opcode = p_opcode(o, k), .raddr = o->va, .rkey = 0x100 + q, .imm = o->imm};
+    *x = (struct rxp){.qn = q,
+                      .psn = (p_first_psn(p, q) + o->off + k) & PSN_MASK,
+                      .opcode = p_opcode(o, k),
+                      .raddr = o->va,
+                      .rkey = 0x100 + q,
+                      .imm = o->imm};
     x->flags = k + 1 == o->n || w_dice(p->w, 4) == 0 ? RXP_ACKREQ : 0;
     if (o->kind <= P_WRITE) {
         x->plen = o->len - k * 1024 < 1024 ? o->len - k * 1024 : 1024;
@@ -237,7 +251,8 @@ static inline void p_send_next(struct peer *p, uint32_t q)
     c->top = c->nxt > c->top ? c->nxt : c->top;
 }
 
-/* --- responses ----------------------------------------------------------------------------------- */
+/* --- responses -----------------------------------------------------------------------------------
+ */
 
 static inline void p_progress(struct peer *p, struct p_qp *c, uint32_t una)
 {
@@ -269,7 +284,8 @@ static inline uint32_t p_messages(const struct p_qp *c, uint32_t end)
     return n;
 }
 
-static inline void p_got_read(struct peer *p, struct p_qp *c, uint32_t off, const struct p_packet *m)
+static inline void p_got_read(struct peer *p, struct p_qp *c, uint32_t off,
+                              const struct p_packet *m)
 {
     const struct p_op *const o = p_find(c, off);
 
@@ -277,8 +293,8 @@ static inline void p_got_read(struct peer *p, struct p_qp *c, uint32_t off, cons
     if (off < c->una || !p_ack_below(p, c, off)) {
         return; /* old, or a gap: the timeout asks again */
     }
-    assert_int_equal(m->tx.plen, o->len - (off - o->off) * 1024 < 1024
-                                     ? o->len - (off - o->off) * 1024 : 1024);
+    assert_int_equal(m->tx.plen,
+                     o->len - (off - o->off) * 1024 < 1024 ? o->len - (off - o->off) * 1024 : 1024);
     assert_memory_equal(m->payload, o->snap + (off - o->off) * 1024, m->tx.plen);
     p_progress(p, c, off + 1);
 }
@@ -341,19 +357,14 @@ static inline void p_response(struct peer *p, const struct p_packet *m)
     }
     assert_int_equal(m->tx.dqpn, m->tx.qn + 0x1000);
     switch (m->tx.opcode) {
-    case PKT_OP_RC_ACK:
-        p_got_aeth(p, c, off, m->tx.aeth);
-        break;
-    case PKT_OP_RC_ATOMIC_ACK:
-        p_got_atomic(p, c, off, m->tx.op1);
-        break;
-    default:
-        p_got_read(p, c, off, m);
-        break;
+    case PKT_OP_RC_ACK: p_got_aeth(p, c, off, m->tx.aeth); break;
+    case PKT_OP_RC_ATOMIC_ACK: p_got_atomic(p, c, off, m->tx.op1); break;
+    default: p_got_read(p, c, off, m); break;
     }
 }
 
-/* --- what the responder shows -------------------------------------------------------------------- */
+/* --- what the responder shows --------------------------------------------------------------------
+ */
 
 static inline void p_frame(struct world *w, const struct pkt *m, const uint8_t *payload)
 {
@@ -413,102 +424,4 @@ static inline void p_cqe(struct world *w, const struct cqe *m)
     for (uint32_t i = 0; o->kind == P_SEND && i < o->len; i++) {
         assert_int_equal(*w_at(w, bus + i), p_byte(o->seed, i)); /* payload before CQE */
     }
-}
-
-/* --- run ----------------------------------------------------------------------------------------- */
-
-static inline void p_deliver(struct peer *p)
-{
-    for (uint32_t i = 0; i < P_NET; i++) {
-        struct p_packet *const m = &p->net[i];
-        if (m->used == 0 || m->due > p->w->h->y.k.now) {
-            continue;
-        }
-        if (m->request == 0) {
-            m->used = 0;
-            p_response(p, m);
-        } else if (w_can_send(p->w)) {
-            m->used = 0;
-            w_send(p->w, m->rx, m->payload);
-        }
-    }
-}
-
-static inline void p_cycle(struct peer *p)
-{
-    struct world *const w = p->w;
-
-    for (uint32_t q = 0; q < p->qps; q++) {
-        struct p_qp *const c = &p->q[q];
-        p_send_next(p, q);
-        if (c->una < c->nxt && w->h->y.k.now > c->progress_at + P_TIMEOUT) {
-            c->nxt = c->una;
-            c->progress_at = w->h->y.k.now;
-        }
-        if (c->receives - c->completed < P_SLOTS && w_dice(w, 200) == 0) {
-            p_post(p, q);
-        }
-    }
-    w_cycles(w, 1);
-    p_deliver(p);
-}
-
-static inline bool p_all_done(const struct peer *p)
-{
-    for (uint32_t q = 0; q < p->qps; q++) {
-        const struct p_qp *const c = &p->q[q];
-        if (c->ops != 0 && c->una < c->op[c->ops - 1].off + c->op[c->ops - 1].n) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static inline struct peer *p_open(const struct hca_param *param, uint32_t qps, uint64_t seed)
-{
-    struct peer *const p = test_calloc(1, sizeof *p);
-
-    p->w = w_open(param);
-    p->q = test_calloc(W_QPS, sizeof *p->q);
-    p->net = test_calloc(P_NET, sizeof *p->net);
-    p->qps = qps;
-    p->w->rng = seed;
-    p->w->user = p;
-    p->w->frame = p_frame;
-    p->w->cqe = p_cqe;
-    return p;
-}
-
-static inline void p_close(struct peer *p)
-{
-    w_close(p->w);
-    test_free(p->q);
-    test_free(p->net);
-    test_free(p);
-}
-
-/* The end of a run without fatal errors: memory as the reference says, nothing left over. */
-static inline void p_verify(struct peer *p)
-{
-    w_cycles(p->w, 3000);
-    for (uint32_t q = 0; q < p->qps; q++) {
-        struct p_qp *const c = &p->q[q];
-        uint32_t completing = 0;
-        for (uint32_t i = 0; i < c->ops; i++) {
-            completing += p_completes(&c->op[i]);
-        }
-        assert_int_equal(c->fatal, 0);
-        assert_int_equal(c->completed, completing);
-        assert_int_equal(p->w->rq[q].head, completing); /* each SEND took exactly one WQE */
-        assert_memory_equal(w_at(p->w, q * 0x10000), c->ref, sizeof c->ref);
-        uint64_t cas;
-        memcpy(&cas, w_at(p->w, q * 0x10000 + 0x9000), 8);
-        assert_int_equal(cas, c->cas);
-    }
-    for (uint32_t s = 0; s < P_SHARED; s++) {
-        uint64_t sum;
-        memcpy(&sum, w_at(p->w, 0x8000 + s * 8), 8);
-        assert_int_equal(sum, p->shared_count[s]);
-    }
-    w_assert_empty(p->w);
 }

@@ -8,7 +8,12 @@
 #include "tests/unit.h"
 
 enum {
-    W_QPS = 8, W_BUS = 1 << 20, W_MRS = 16, W_RQ = 4096, W_WRITES = 256, W_FRAMES = 256,
+    W_QPS = 8,
+    W_BUS = 1 << 20,
+    W_MRS = 16,
+    W_RQ = 4096,
+    W_WRITES = 256,
+    W_FRAMES = 256,
     W_HEADERS = 128 /* bytes in front of the payload of a received packet */
 };
 
@@ -42,7 +47,7 @@ struct world {
         struct wr_req m;
         uint64_t due;
         uint8_t bytes[4096];
-    } *wr;
+    } * wr;
     uint32_t wr_head, wr_tail;
     struct world_frame *tx; /* through rsp_job */
     uint32_t tx_head, tx_tail;
@@ -61,13 +66,13 @@ static inline uint32_t w_dice(struct world *w, uint32_t n)
     return n == 0 ? 0 : (uint32_t)(w->rng >> 33) % n;
 }
 
-#define W_ROOM(w, wire) \
+#define W_ROOM(w, wire)                                \
     (fifo_ready(&(w)->h->wire.ctl, (w)->h->y.k.now) && \
      (w)->h->wire.ctl.pushed != (w)->h->y.k.now + 1)
-#define W_SEE(w, wire) (w_dice((w), 100) >= (w)->stall_percent && VALID(&(w)->h->y.t, &(w)->h->wire))
-#define W_TAKE(w, wire) (*POP(&(w)->h->y.t, &(w)->h->wire))
-#define W_PUT(w, wire, msg, delay, ...) \
-    PUSH(&(w)->h->y.t, &(w)->h->wire, msg, delay, __VA_ARGS__)
+#define W_SEE(w, wire) \
+    (w_dice((w), 100) >= (w)->stall_percent && VALID(&(w)->h->y.t, &(w)->h->wire))
+#define W_TAKE(w, wire)                 (*POP(&(w)->h->y.t, &(w)->h->wire))
+#define W_PUT(w, wire, msg, delay, ...) PUSH(&(w)->h->y.t, &(w)->h->wire, msg, delay, __VA_ARGS__)
 
 static inline uint8_t *w_at(struct world *w, uint64_t bus)
 {

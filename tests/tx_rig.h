@@ -3,9 +3,9 @@
  *   struct rig *b = rig_open(&p, units, seed);
  *   rig_cycle(b)       plays dma_read, dma_write and the ring lookups of xlat for one cycle, then
  *                        runs one cycle of the units, in check mode
- * Memory: guest addresses 0 .. RIG_HOST, contexts at ctx_bus. Page N of a directory at `pdir` lies at
- * pdir + N * 4096. Reads take b->latency cycles and up to b->jitter more, so they may overtake each
- * other; every wire is left alone in b->stall of 100 cycles. */
+ * Memory: guest addresses 0 .. RIG_HOST, contexts at ctx_bus. Page N of a directory at `pdir` lies
+ * at pdir + N * 4096. Reads take b->latency cycles and up to b->jitter more, so they may overtake
+ * each other; every wire is left alone in b->stall of 100 cycles. */
 #pragma once
 #include "tests/unit.h"
 
@@ -106,8 +106,8 @@ static inline void rig_answer_read(struct rig *b, int client)
             continue;
         }
         const uint8_t *const from = rig_mem(b, r->m.addr, r->m.len);
-        const bool bad = from == NULL || (b->faults != 0 && r->m.addr >= b->faults &&
-                                          r->m.addr < CTX_BUS);
+        const bool bad =
+            from == NULL || (b->faults != 0 && r->m.addr >= b->faults && r->m.addr < CTX_BUS);
         if (!bad) {
             memcpy(store_at(&b->h->store, r->m.data), from, r->m.len);
         }

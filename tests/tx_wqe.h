@@ -1,7 +1,7 @@
 /* tx_wqe.h: QPs with rings in the memory of tx_rig.h, and WQEs as a driver would write them.
  *
- * QP number i owns the addresses from RIG_QP_BASE + i * RIG_QP_BYTES on: page 0 ring state, then the
- * send ring, then the receive ring; the native doorbell record lies in page 0 too. */
+ * QP number i owns the addresses from RIG_QP_BASE + i * RIG_QP_BYTES on: page 0 ring state, then
+ * the send ring, then the receive ring; the native doorbell record lies in page 0 too. */
 #pragma once
 #include "tests/tx_rig.h"
 
@@ -35,9 +35,9 @@ static inline void rig_qp_init(struct rig_qp *q, struct qpc *c, uint32_t qn, enu
     *q = (struct rig_qp){.qn = qn, .base = base};
     *c = (struct qpc){0};
     c->s.sq = (struct ring){native ? base + PAGE_BYTES : base, sq, (uint16_t)stride, 1};
-    c->s.rq = (struct ring){native ? base + rq_page * PAGE_BYTES : base, rq,
-                            (uint16_t)(native ? 16 * sge : rig_power2(16 + 16 * sge)),
-                            (uint16_t)rq_page};
+    c->s.rq =
+        (struct ring){native ? base + rq_page * PAGE_BYTES : base, rq,
+                      (uint16_t)(native ? 16 * sge : rig_power2(16 + 16 * sge)), (uint16_t)rq_page};
     c->s.state_page_pdir = base;
     c->s.qn = qn;
     c->s.qpn = qn;
@@ -117,7 +117,8 @@ static inline void rig_put_pvrdma(uint8_t *raw, const struct wqe *w, bool ud)
     }
 }
 
-/* Writes a native WQE into raw (512 bytes); data: payload when w->flags has WRF_INLINE. Units used. */
+/* Writes a native WQE into raw (512 bytes); data: payload when w->flags has WRF_INLINE. Units used.
+ */
 static inline uint32_t rig_put_native(uint8_t *raw, const struct wqe *w, bool ud, uint32_t handle,
                                       uint32_t index, const uint8_t *data)
 {
@@ -240,8 +241,8 @@ static inline struct wqe rig_random_wqe(struct rig *b, uint32_t opcode, uint32_t
                     .units = 1};
 
     for (uint32_t i = 0; i < nsge; i++) {
-        w.sge[i] = (struct sge){rig_random(b, 1u << 30), rig_random(b, 5000),
-                                rig_random(b, 1u << 30)};
+        w.sge[i] =
+            (struct sge){rig_random(b, 1u << 30), rig_random(b, 5000), rig_random(b, 1u << 30)};
         w.len += w.sge[i].len;
     }
     for (unsigned i = 0; i < 16; i++) {

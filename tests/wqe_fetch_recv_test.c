@@ -1,4 +1,5 @@
-/* wqe_fetch, receive queues and SRQs: consumed once and in order, heads written, prefetch, limit. */
+/* wqe_fetch, receive queues and SRQs: consumed once and in order, heads written, prefetch, limit.
+ */
 #include "tests/tx_wqe.h"
 
 enum { ENTRIES = 32, QPS = 4, SRQ = 2, SRQ_CX = 1 };
@@ -293,7 +294,8 @@ static void a_flush_takes_every_wqe_and_later_doorbells_are_reported(void **stat
     for (uint32_t i = 0; i < 5; i++) {
         rig_post_recv(o.b, &o.q[2], &o.c[2]->s.rq, false, i, sge_of(i));
     }
-    rig_mem(o.b, o.q[2].base + o.c[2]->s.rq.page0 * PAGE_BYTES + 3 * 64 + 8, 4)[0] = 99; /* num_sge */
+    rig_mem(o.b, o.q[2].base + o.c[2]->s.rq.page0 * PAGE_BYTES + 3 * 64 + 8, 4)[0] =
+        99; /* num_sge */
     o.c[2]->s.state = QPS_ERR;
     bell(&o, 2, false);
     cycles(&o, 5); /* seen before the first question */
@@ -343,9 +345,9 @@ static void hostile_indices_and_wqes_are_refused_and_the_queue_goes_on(void **st
         rig_post_recv(o.b, &o.q[1], &o.c[1]->s.rq, false, 70 + i, sge_of(i));
     }
     uint8_t *const ring = rig_mem(o.b, o.q[1].base + o.c[1]->s.rq.page0 * PAGE_BYTES, 6 * 64);
-    rig_st32(ring + 1 * 64 + 8, 3);          /* more SGEs than the QP has */
+    rig_st32(ring + 1 * 64 + 8, 3); /* more SGEs than the QP has */
     rig_st32(ring + 2 * 64 + 8, 0xffffffff);
-    rig_st32(ring + 3 * 64 + 8, 2);          /* more than 2^31 bytes */
+    rig_st32(ring + 3 * 64 + 8, 2); /* more than 2^31 bytes */
     rig_st32(ring + 3 * 64 + 24, 0x80000000);
     rig_st32(ring + 3 * 64 + 40, 1);
     bell(&o, 1, false);

@@ -1,104 +1,5 @@
 /* wqe_fetch, send queues: what is read, what is handed on, what is refused. */
-#include "tests/tx_wqe.h"
-
-enum { CX = 3, QN = 7, ENTRIES = 64 };
-
-static struct hca_param small(void)
-{
-    struct hca_param p = unit_param();
-
-    p.hca_qp_max = 64;
-    p.hca_srq_max = 8;
-    p.hca_mr_max = 16;
-    p.hca_wqe_process_ns = 20;
-    return p;
-}
-
-/* One QP whose context lies in cache entry CX; no other unit than wqe_fetch runs. */
-struct one {
-    struct rig *b;
-    struct qpc *c;
-    struct rig_qp q;
-};
-
-static struct one fresh(enum qp_type type, enum qp_format format, uint32_t sge, uint64_t seed)
-{
-    const struct hca_param p = small();
-    struct one o = {.b = rig_open(&p, 1ULL << U_wqe_fetch, seed)};
-
-    o.c = &o.b->h->ctx.qp[CX];
-    rig_qp_init(&o.q, o.c, QN, type, format, ENTRIES, ENTRIES, sge);
-    return o;
-}
-
-static void grant(struct one *o, bool rung)
-{
-    UNIT_PUSH(o->b->h, qp_go, qp_go, .qn = QN, .cx = CX, .rung = rung, .tail = (uint16_t)o->q.tail,
-              .native = o->c->s.format == FORMAT_NATIVE);
-}
-
-/* Runs until there is work, at most n cycles; the record is given back, its content stays. */
-static const struct wqe *work(struct one *o, uint32_t n, unsigned *status)
-{
-    struct work m = {.rec = NO_SLOT, .status = 99};
-
-    while (n-- != 0 && !RIG_POP(o->b, work, &m)) {
-        rig_cycle(o->b);
-    }
-    *status = m.status;
-    if (m.rec == NO_SLOT) {
-        return NULL;
-    }
-    pool_give(&o->b->h->store.wqe_pool, &o->b->h->y.k, m.rec);
-    return &o->b->h->store.wqe[m.rec];
-}
-
-static void assert_same_wqe(const struct wqe *got, const struct wqe *want, bool ud)
-{
-    const bool inv = want->opcode == WR_LOCAL_INV || want->opcode == WR_SEND_INV;
-
-    assert_int_equal(got->wr_id, want->wr_id);
-    assert_int_equal(got->opcode, want->opcode);
-    assert_int_equal(got->flags, want->flags);
-    assert_int_equal(got->nsge, want->nsge);
-    assert_int_equal(got->len, want->len);
-    assert_memory_equal(got->sge, want->sge, want->nsge * sizeof want->sge[0]);
-    if (ud) {
-        assert_int_equal(got->remote_qpn, want->remote_qpn);
-        assert_int_equal(got->qkey, want->qkey);
-        assert_memory_equal(&got->av, &want->av, sizeof got->av);
-        return;
-    }
-    if (want->opcode != WR_SEND && want->opcode != WR_SEND_IMM) {
-        assert_int_equal(got->rkey, want->rkey);
-    }
-    if (want->opcode == WR_CAS || want->opcode == WR_FAA) {
-        assert_int_equal(got->op1, want->op1);
-        assert_int_equal(got->op2, want->opcode == WR_CAS ? want->op2 : 0);
-    }
-    if (!inv && (want->opcode == WR_WRITE_IMM || want->opcode == WR_SEND_IMM)) {
-        assert_int_equal(got->imm, want->imm);
-    }
-}
-
-static const uint8_t rc_opcodes[] = {WR_WRITE, WR_WRITE_IMM, WR_SEND,     WR_SEND_IMM, WR_READ,
-                                     WR_CAS,   WR_FAA,       WR_SEND_INV, WR_LOCAL_INV};
-
-static struct wqe random_rc(struct rig *b, uint32_t max_sge)
-{
-    const uint8_t op = rc_opcodes[rig_random(b, sizeof rc_opcodes)];
-    const bool atomic = op == WR_CAS || op == WR_FAA;
-    struct wqe w = rig_random_wqe(b, op, op == WR_LOCAL_INV ? 0 : atomic ? 1
-                                                                : rig_random(b, max_sge + 1));
-
-    if (atomic) {
-        w.sge[0].len = w.len = 8;
-    }
-    if (op == WR_FAA) {
-        w.op2 = 0;
-    }
-    return w;
-}
+#include "tests/tx_fetch.h"
 
 static void every_posted_wqe_is_handed_on_in_order_with_its_fields(void **state)
 {
@@ -146,8 +47,8 @@ static void a_ring_without_a_new_doorbell_is_not_read_again(void **state)
     grant(&o, true);
     (void)work(&o, 300, &status);
     assert_int_equal(status, WORK_OK);
-    assert_int_equal(o.b->reads, 2); /* producer index, WQE */
-    assert_int_equal(o.b->pages, 2); /* state page, ring page */
+    assert_int_equal(o.b->reads, 2);   /* producer index, WQE */
+    assert_int_equal(o.b->pages, 2);   /* state page, ring page */
     for (uint32_t i = 0; i < 5; i++) { /* a long message: the same WQE again */
         grant(&o, false);
         (void)work(&o, 300, &status);
@@ -211,7 +112,7 @@ static void a_producer_index_out_of_range_is_a_fault_and_harms_nothing(void **st
     const struct {
         uint32_t value, head, good;
     } rows[] = {
-        {0, 0, 1},          {1, 0, 1},   {64, 0, 1},   {65, 0, 0}, {127, 0, 0}, {128, 0, 0},
+        {0, 0, 1},          {1, 0, 1},   {64, 0, 1},  {65, 0, 0},   {127, 0, 0},  {128, 0, 0},
         {0xffffffff, 0, 0}, {63, 64, 0}, {0, 100, 1}, {36, 100, 1}, {37, 100, 0}, {99, 100, 0},
     };
 
@@ -279,8 +180,8 @@ static void random_bytes_are_refused_or_make_a_sane_wqe(void **state)
     uint32_t good = 0, refused = 0;
 
     for (uint64_t seed = 1; seed <= 16; seed++) {
-        struct one o = fresh(types[seed % 4], seed % 2 == 0 ? FORMAT_NATIVE : FORMAT_PVRDMA, 16,
-                             seed);
+        struct one o =
+            fresh(types[seed % 4], seed % 2 == 0 ? FORMAT_NATIVE : FORMAT_PVRDMA, 16, seed);
         unsigned status;
 
         for (uint32_t n = 0; n < 300; n++) {
@@ -322,15 +223,23 @@ static void limits_of_the_qp_are_enforced_with_their_own_status(void **state)
         uint32_t len;
         uint8_t bad;
     } rows[] = {
-        {QPT_RC, WR_WRITE, 2, 0, 1u << 30, WC_OK},          /* 2^31 in all */
-        {QPT_RC, WR_WRITE, 3, 0, 1u << 30, WC_LOC_LEN},     {QPT_RC, WR_WRITE, 5, 0, 8, WC_LOC_QP_OP},
-        {QPT_RC, WR_CAS, 1, 0, 8, WC_OK},                   {QPT_RC, WR_CAS, 1, 0, 4, WC_LOC_LEN},
-        {QPT_RC, WR_LSO, 1, 0, 8, WC_LOC_QP_OP},            {QPT_RC, 12, 1, 0, 8, WC_LOC_QP_OP},
-        {QPT_RC, 200, 1, 0, 8, WC_LOC_QP_OP},               {QPT_UC, WR_READ, 1, 0, 8, WC_LOC_QP_OP},
-        {QPT_UC, WR_WRITE, 1, 0, 8, WC_OK},                 {QPT_UD, WR_WRITE, 1, 0, 8, WC_LOC_QP_OP},
-        {QPT_UD, WR_SEND, 1, 0, 4096, WC_OK},               {QPT_UD, WR_SEND, 1, 0, 4097, WC_LOC_LEN},
-        {QPT_RC, WR_SEND_INV, 1, 0, 8, WC_OK},              {QPT_RC, WR_SEND_INV, 1, 1, 8, WC_LOC_QP_OP},
-        {QPT_RC, WR_LOCAL_INV, 0, 1, 0, WC_LOC_QP_OP},      {QPT_RC, WR_FAA, 1, 1, 8, WC_OK},
+        {QPT_RC, WR_WRITE, 2, 0, 1u << 30, WC_OK}, /* 2^31 in all */
+        {QPT_RC, WR_WRITE, 3, 0, 1u << 30, WC_LOC_LEN},
+        {QPT_RC, WR_WRITE, 5, 0, 8, WC_LOC_QP_OP},
+        {QPT_RC, WR_CAS, 1, 0, 8, WC_OK},
+        {QPT_RC, WR_CAS, 1, 0, 4, WC_LOC_LEN},
+        {QPT_RC, WR_LSO, 1, 0, 8, WC_LOC_QP_OP},
+        {QPT_RC, 12, 1, 0, 8, WC_LOC_QP_OP},
+        {QPT_RC, 200, 1, 0, 8, WC_LOC_QP_OP},
+        {QPT_UC, WR_READ, 1, 0, 8, WC_LOC_QP_OP},
+        {QPT_UC, WR_WRITE, 1, 0, 8, WC_OK},
+        {QPT_UD, WR_WRITE, 1, 0, 8, WC_LOC_QP_OP},
+        {QPT_UD, WR_SEND, 1, 0, 4096, WC_OK},
+        {QPT_UD, WR_SEND, 1, 0, 4097, WC_LOC_LEN},
+        {QPT_RC, WR_SEND_INV, 1, 0, 8, WC_OK},
+        {QPT_RC, WR_SEND_INV, 1, 1, 8, WC_LOC_QP_OP},
+        {QPT_RC, WR_LOCAL_INV, 0, 1, 0, WC_LOC_QP_OP},
+        {QPT_RC, WR_FAA, 1, 1, 8, WC_OK},
     };
 
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -351,137 +260,6 @@ static void limits_of_the_qp_are_enforced_with_their_own_status(void **state)
         assert_int_equal(status, rows[i].bad == WC_OK ? WORK_OK : WORK_BAD);
         rig_close(o.b);
     }
-}
-
-static struct wqe random_native(struct rig *b, bool ud, uint8_t *data)
-{
-    struct wqe w = random_rc(b, 16);
-
-    if (ud) {
-        w = rig_random_wqe(b, rig_random(b, 2) == 0 ? WR_SEND : WR_SEND_IMM, 1);
-        w.sge[0].len = w.len = rig_random(b, 4096);
-    }
-    const bool plain = w.opcode <= WR_SEND_IMM || w.opcode == WR_SEND_INV;
-    if (plain && rig_random(b, 2) == 0) {
-        w.flags |= WRF_INLINE;
-        w.nsge = 0;
-        w.len = rig_random(b, 221);
-        for (uint32_t i = 0; i < w.len; i++) {
-            data[i] = (uint8_t)rig_random(b, 256);
-        }
-    }
-    return w;
-}
-
-/* by_mmio: the WQE is carried by MMIO; the ring holds it too. */
-static void carry(struct one *o, uint32_t first, uint32_t units)
-{
-    const uint32_t slots = o->c->s.sq.entries;
-
-    for (uint32_t i = 0; i < units; i++) {
-        uint64_t d[8];
-        memcpy(d, rig_mem(o->b, o->c->s.sq.pdir + ((first + i) & (slots - 1)) * 64, 64), 64);
-        UNIT_PUSH(o->b->h, wqe_mmio, wqe_mmio, .number = QN, .index = (uint16_t)first,
-                  .part = (uint8_t)i, .parts = (uint8_t)units, .d0 = d[0], .d1 = d[1], .d2 = d[2],
-                  .d3 = d[3], .d4 = d[4], .d5 = d[5], .d6 = d[6], .d7 = d[7]);
-    }
-}
-
-static void native_rings(bool ud, bool mmio, uint64_t seed)
-{
-    struct one o = fresh(ud ? QPT_UD : QPT_RC, FORMAT_NATIVE, 16, seed);
-    uint8_t data[256], copy[8][256];
-    struct wqe posted[8];
-    uint32_t at[8], n = 0, next = 0;
-    unsigned status;
-
-    o.b->stall = (uint32_t)seed % 3 * 20;
-    o.b->jitter = 40;
-    o.c->tx.head = o.c->tx.tail = o.q.tail = 0xffffffd0; /* the free running index wraps */
-    while (n < 400) {
-        while (next < n + 1 + (mmio ? 0 : rig_random(o.b, 4)) && next - n < 8) {
-            posted[next % 8] = random_native(o.b, ud, data);
-            memcpy(copy[next % 8], data, sizeof data);
-            at[next % 8] = o.q.tail;
-            const uint32_t units = rig_post_native(o.b, &o.q, o.c, &posted[next % 8], data);
-            if (mmio) {
-                carry(&o, at[next % 8], units);
-                unit_run(o.b->h, 2);
-            }
-            next++;
-        }
-        grant(&o, true);
-        const struct wqe *const w = work(&o, 3000, &status);
-        assert_int_equal(status, WORK_OK);
-        assert_int_equal(o.c->tx.head, at[n % 8]);
-        assert_same_wqe(w, &posted[n % 8], ud);
-        if ((w->flags & WRF_INLINE) != 0) {
-            assert_memory_equal(store_at(&o.b->h->store, w->raw), copy[n % 8], w->len);
-        }
-        o.c->tx.head += w->units;
-        n++;
-    }
-    if (mmio) {
-        assert_int_equal(o.b->reads + o.b->h->y.s.wqe_fetch_mmio_dropped, 0);
-    }
-    rig_close(o.b);
-}
-
-static void native_wqes_of_all_sizes_arrive_wherever_they_lie_in_the_ring(void **state)
-{
-    (void)state;
-    for (uint64_t seed = 1; seed <= 4; seed++) {
-        native_rings(false, false, seed);
-        native_rings(true, false, seed);
-    }
-}
-
-static void a_wqe_carried_by_mmio_is_not_read_from_memory(void **state)
-{
-    (void)state;
-    native_rings(false, true, 3);
-    native_rings(true, true, 6);
-}
-
-static void chunks_that_make_no_sense_are_dropped_and_the_ring_is_read(void **state)
-{
-    (void)state;
-    struct one o = fresh(QPT_RC, FORMAT_NATIVE, 1, 9);
-    unsigned status;
-
-    for (uint32_t n = 0; n < 400; n++) {
-        struct wqe w = {.wr_id = n, .opcode = WR_WRITE, .nsge = 1, .sge = {{64, 8, 1}}};
-        w.len = 8;
-        for (uint32_t i = rig_random(o.b, 4); i != 0; i--) {
-            UNIT_PUSH(o.b->h, wqe_mmio, wqe_mmio,
-                      .number = rig_random(o.b, 4) == 0 ? rig_random(o.b, 1u << 24) : QN,
-                      .fn = (uint8_t)(rig_random(o.b, 9) == 0), .d0 = 1, .d1 = n + 7,
-                      .index = (uint16_t)(o.q.tail + 2 + rig_random(o.b, 30000)),
-                      .part = (uint8_t)rig_random(o.b, 16), .parts = (uint8_t)rig_random(o.b, 16));
-        }
-        (void)rig_post_native(o.b, &o.q, o.c, &w, NULL);
-        grant(&o, true);
-        const struct wqe *const got = work(&o, 1000, &status);
-        assert_int_equal(status, WORK_OK);
-        assert_int_equal(got->wr_id, n);
-        o.c->tx.head += got->units;
-    }
-    assert_true(o.b->h->y.s.wqe_fetch_mmio_dropped > 100);
-    rig_close(o.b);
-}
-
-static void a_native_tail_further_ahead_than_the_ring_is_a_fault(void **state)
-{
-    (void)state;
-    struct one o = fresh(QPT_RC, FORMAT_NATIVE, 1, 1);
-    unsigned status;
-
-    o.q.tail = ENTRIES + 1;
-    grant(&o, true);
-    (void)work(&o, 300, &status);
-    assert_int_equal(status, WORK_FAULT);
-    assert_int_equal(o.b->reads, 0);
-    rig_close(o.b);
 }
 
 static void a_reset_qp_is_reported_empty_only_when_no_read_is_under_way(void **state)
@@ -551,10 +329,6 @@ int main(void)
         cmocka_unit_test(a_ring_that_cannot_be_read_is_a_fault),
         cmocka_unit_test(random_bytes_are_refused_or_make_a_sane_wqe),
         cmocka_unit_test(limits_of_the_qp_are_enforced_with_their_own_status),
-        cmocka_unit_test(native_wqes_of_all_sizes_arrive_wherever_they_lie_in_the_ring),
-        cmocka_unit_test(a_wqe_carried_by_mmio_is_not_read_from_memory),
-        cmocka_unit_test(chunks_that_make_no_sense_are_dropped_and_the_ring_is_read),
-        cmocka_unit_test(a_native_tail_further_ahead_than_the_ring_is_a_fault),
         cmocka_unit_test(a_reset_qp_is_reported_empty_only_when_no_read_is_under_way),
         cmocka_unit_test(states_that_do_not_send_and_absent_qps_find_no_work),
     };

@@ -15,12 +15,13 @@
 #include "traces/pcap.h"
 
 enum {
-    PSN_JUMP = 65536,         /* PSNs further apart than this belong to different lives of a QP */
-    REUSE_IDLE_NS = 1000000,  /* a QP that comes to life again was silent for that long at least */
-    MIRROR_SETS = 65536,      /* frames remembered for finding mirrored copies                  */
-    PAIR_CANDIDATES = 4,      /* directions that may be the peer of one, kept per direction    */
-    ARRIVALS_KEPT = 64,       /* last arrivals of a QP that an operation may depend on         */
-    READ_HOLES = 4,           /* runs of missing READ responses that may be filled later       */
+    PSN_JUMP = 65536,        /* PSNs further apart than this belong to different lives of a QP */
+    REUSE_IDLE_NS = 1000000, /* a QP that comes to life again was silent for that long at least */
+    MIRROR_SETS = 65536,     /* frames remembered for finding mirrored copies                  */
+    PAIR_CANDIDATES = 4,     /* directions that may be the peer of one, kept per direction    */
+    ARRIVALS_KEPT = 64,      /* last arrivals of a QP that an operation may depend on         */
+    READ_HOLES = 4,          /* runs of missing READ responses that may be filled later       */
+    LEADS_KEPT = 4,
     MTU_COUNT = 5,            /* 256 << 0..4 */
     GAP_WAIT_NS = 1000000000, /* a missing packet that has not come after that long is lost    */
     UNANSWERED_PER_HALF_MAX = 8192 /* messages without acknowledgement that are waited for        */
@@ -28,7 +29,7 @@ enum {
 
 enum import_pass { PASS_SURVEY, PASS_COUNT, PASS_WRITE };
 enum pairing { PAIR_NONE, PAIR_ACK, PAIR_PORT, PAIR_ONLY, PAIR_VIRTUAL };
-enum rule { RULE_NONE, RULE_LEAD, RULE_REPLY };
+enum rule { RULE_NONE, RULE_LEAD, RULE_SHARE, RULE_REPLY };
 
 /* ---- tables ---- */
 
@@ -215,10 +216,16 @@ struct qp {
     uint32_t mtu_bytes;
     uint64_t started, completed, arrived; /* this pass */
     /* evidence, pass 2 */
-    uint64_t window, window_hits;       /* most messages without completion; starts at it */
-    int64_t lead;                       /* least of arrivals - messages started before    */
-    uint64_t lead_hits, lead_of;        /* starts at it, of starts that it binds          */
+    uint64_t window, window_hits; /* most messages without completion; starts at it */
+    int64_t lead, lead_least;     /* arrivals - messages started before: usual, least */
+    uint64_t lead_hits, lead_of;  /* starts with the usual one, of those it binds   */
+    struct lead_vote {
+        int64_t lead;
+        uint64_t hits;
+    } vote[LEADS_KEPT];
     uint64_t by_arrival, by_completion; /* last thing seen before a start                 */
+    uint64_t run, first_run, later_run; /* starts without an arrival between them         */
+    int32_t share;                      /* operations per arrival, see import_rule.c      */
     uint64_t reads_max, reads;          /* outstanding READs and atomics                  */
     uint64_t kind[HCT_KIND_COUNT];      /* messages posted */
     uint64_t bytes, send_max, recv_max, consumed, unacked;
@@ -363,8 +370,11 @@ void rule_started(struct import *im, struct msg *m);
 void rule_arrived(struct import *im, struct msg *m);
 void rule_completed(struct import *im, const struct msg *m);
 void rule_decide(struct import *im);
-bool rule_rings(struct import *im); /* memory for pass 3, once the windows are final */
 const char *rule_text(const struct qp *q, char *buf, size_t size);
+
+/* import_depend.c */
+void rule_sequence(struct import *im); /* which QP ended before one began            */
+bool rule_rings(struct import *im);    /* memory for pass 3, once windows are final  */
 void rule_depend(struct import *im, const struct msg *m, struct hct_op *op);
 void rule_written(struct import *im, const struct msg *m, const struct hct_op *op);
 

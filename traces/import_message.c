@@ -65,12 +65,14 @@ static void unwait_dropped(struct import *im, struct lane *lane)
 static void force(struct import *im, uint32_t index)
 {
     struct msg *m = &im->msg[index];
-    struct lane *lane = m->half == HCT_NONE ? NULL : &im->lane[m->half];
+    if (m->half == HCT_NONE) { /* UD: complete from the start */
+        return;
+    }
+    struct lane *lane = &im->lane[m->half];
     while (m->waiting) {
         unwait(im, lane);
     }
-    if (m->complete || lane == NULL) {
-        m->complete = true;
+    if (m->complete) {
         return;
     }
     if (lane->orphan == index) {

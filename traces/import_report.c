@@ -85,7 +85,7 @@ static void print_posted(const struct import *im, uint32_t index, FILE *out)
         return;
     }
     (void)fprintf(out, "    qp %u posts", q->id);
-    for (uint8_t k = 0; k < HCT_KIND_COUNT; k++) {
+    for (unsigned k = 0; k < HCT_KIND_COUNT; k++) {
         if (q->kind[k] != 0) {
             (void)fprintf(out, " %" PRIu64 " %s,", q->kind[k],
                           hct_name(hct_text_kind, k, kind, sizeof kind));
@@ -157,7 +157,7 @@ static void print_messages(const struct import *im, FILE *out)
 {
     char kind[32];
     (void)fprintf(out, "messages:");
-    for (uint8_t k = 0; k < HCT_KIND_COUNT; k++) {
+    for (unsigned k = 0; k < HCT_KIND_COUNT; k++) {
         if (im->sum.messages[k] != 0) {
             (void)fprintf(out, " %" PRIu64 " %s,", im->sum.messages[k],
                           hct_name(hct_text_kind, k, kind, sizeof kind));

@@ -3,24 +3,45 @@
  * each QP which was chosen and how many operations speak for it.
  *
  * window  never more than w messages were without completion: operation i waits for i - w
- * lead    operation i always started when at least i + lead messages had arrived at its QP, and
- *         nearly always exactly then: a ping-pong, or requests with a fixed number in flight
+ * lead    operation i nearly always started when exactly i + lead messages had arrived at its QP (a
+ *         ping-pong, requests with a fixed number in flight), or as many were sent as arrived and
+ *         never one too early (answers to such requests)
+ * share   n operations per arrival or n arrivals per operation: each group waits for its own
  * reply   the last thing before a start was nearly always an arrival, not a completion of the own
- *         side: an answer; it waits for that arrival
+ *         side, and the peer never had more than one request open: it waits for that arrival
  * before  the first operation of a QP waits for the last one of the QP of the same node that ended
  *         last before: programs that ran one after the other */
 #include "traces/import_i.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { EVIDENCE_MIN = 4, LEAD_PERCENT = 90, REPLY_PERCENT = 75, RING_MAX = 4096 };
+enum {
+    EVIDENCE_MIN = 4,
+    LEAD_PERCENT = 90,
+    REPLY_PERCENT = 75,
+    SHARE_MAX = 64,
+    CUT_MESSAGES = 8, /* arrivals without operation that a cut capture may hold */
+    RING_MAX = 4096
+};
 enum { EVENT_NONE, EVENT_ARRIVAL, EVENT_COMPLETION };
-#define RING_TOTAL_MAX (8u << 20) /* entries of all rings, 128 MiB */
-
 static bool is_answered(uint8_t kind)
 {
     return kind == HCT_READ || kind == HCT_CAS || kind == HCT_FAA;
+}
+
+/* Counts a lead; the rarest of those kept makes room for a new one. */
+static void vote(struct qp *q, int64_t lead)
+{
+    struct lead_vote *v = &q->vote[0];
+    for (int i = 0; i < LEADS_KEPT; i++) {
+        if (q->vote[i].hits != 0 && q->vote[i].lead == lead) {
+            q->vote[i].hits++;
+            return;
+        }
+        v = q->vote[i].hits < v->hits ? &q->vote[i] : v;
+    }
+    *v = (struct lead_vote){lead, 1};
 }
 
 /* Evidence, before the start of message m is counted. */
@@ -35,11 +56,16 @@ static void observe(struct qp *q, const struct msg *m)
         q->window_hits = 0;
     }
     q->window_hits += in_flight == q->window;
-    if (q->started == 0 || lead < q->lead) {
-        q->lead = lead;
-        q->lead_hits = 0;
+    q->lead_least = q->started == 0 || lead < q->lead_least ? lead : q->lead_least;
+    if ((int64_t)q->started + lead > 0) {
+        vote(q, lead);
     }
-    q->lead_hits += lead == q->lead && (int64_t)q->started + lead > 0;
+    if (q->last_event == EVENT_ARRIVAL) {
+        q->run = 0;
+    }
+    q->run++;
+    uint64_t *longest = q->arrived == 0 ? &q->first_run : &q->later_run;
+    *longest = q->run > *longest ? q->run : *longest;
     const uint64_t reads = q->reads + is_answered(m->kind);
     q->reads_max = reads > q->reads_max ? reads : q->reads_max;
 }
@@ -82,114 +108,80 @@ static bool has_completions(const struct import *im, uint32_t qp)
            !im->half[qp].virtual && im->half[qp].responses > 0;
 }
 
+/* As many operations as arrivals, none of them ahead of its arrival. */
+static bool never_ahead(const struct qp *q)
+{
+    return q->started >= EVIDENCE_MIN && q->lead_least >= 1 &&
+           q->arrived - q->started <= (uint64_t)q->lead_least + CUT_MESSAGES;
+}
+
+/* Operations per arrival, negative: arrivals per operation; 0: no whole number. */
+static int32_t share_of(const struct qp *q)
+{
+    const uint64_t s = q->started, r = q->arrived;
+    const uint64_t groups = s < r ? s : r;
+    if (groups < EVIDENCE_MIN || q->by_arrival * 2 < groups) {
+        return 0;
+    }
+    if (s % r == 0 && s / r <= SHARE_MAX) {
+        return (int32_t)(s / r);
+    }
+    return r % s == 0 && r / s <= SHARE_MAX ? -(int32_t)(r / s) : 0;
+}
+
+/* A peer that starts with more requests at once than ever after keeps that many open: then the last
+ * arrival is not what an answer waits for. */
+static bool is_pipelined(const struct import *im, const struct qp *q)
+{
+    if (q->peer == HCT_NONE) {
+        return true;
+    }
+    const struct qp *p = &im->qp[q->peer];
+    return p->first_run > (p->later_run > 1 ? p->later_run : 1);
+}
+
+/* The lead seen most often; true: it explains nearly all starts. */
+static bool constant_lead(struct qp *q)
+{
+    const struct lead_vote *best = &q->vote[0];
+    for (int i = 1; i < LEADS_KEPT; i++) {
+        best = q->vote[i].hits > best->hits ? &q->vote[i] : best;
+    }
+    /* Before this one no arrival is needed. */
+    const uint64_t first = best->lead < 1 ? (uint64_t)(1 - best->lead) : 0;
+    q->lead = best->lead;
+    q->lead_hits = best->hits;
+    q->lead_of = q->started > first ? q->started - first : 0;
+    return q->lead_of >= EVIDENCE_MIN && q->lead_hits * 100 >= q->lead_of * LEAD_PERCENT;
+}
+
+static enum rule choose(const struct import *im, struct qp *q)
+{
+    const uint64_t triggered = q->by_arrival + q->by_completion;
+    q->share = share_of(q);
+    if (constant_lead(q)) {
+        return RULE_LEAD;
+    }
+    if (never_ahead(q)) {
+        q->lead = q->lead_least;
+        return RULE_LEAD;
+    }
+    if (q->share != 0) {
+        return RULE_SHARE;
+    }
+    const bool replies =
+        q->by_arrival >= EVIDENCE_MIN && q->by_arrival * 100 >= triggered * REPLY_PERCENT;
+    return replies && !is_pipelined(im, q) ? RULE_REPLY : RULE_NONE;
+}
+
 static void decide_one(struct import *im, uint32_t index)
 {
     struct qp *q = &im->qp[index];
-    const int64_t binds_from = q->lead < 1 ? 1 - q->lead : 0; /* first operation that needs one */
-    const uint64_t triggered = q->by_arrival + q->by_completion;
-    q->lead_of = q->started > (uint64_t)binds_from ? q->started - (uint64_t)binds_from : 0;
-    q->rule = RULE_NONE;
-    if (q->lead_of >= EVIDENCE_MIN && q->lead_hits * 100 >= q->lead_of * LEAD_PERCENT) {
-        q->rule = RULE_LEAD;
-    } else if (q->by_arrival >= EVIDENCE_MIN && q->by_arrival * 100 >= triggered * REPLY_PERCENT) {
-        q->rule = RULE_REPLY;
-    }
+    q->rule = (uint8_t)choose(im, q);
     q->window_used = 0;
     if (has_completions(im, index) && q->window <= RING_MAX) {
         q->window_used = (uint32_t)q->window;
     }
-}
-
-/* For finding what ended last before a time at a node. */
-struct ended {
-    uint64_t first_ns, last_ns;
-    uint32_t node, qp;
-};
-
-static int by_node_and_end(const void *x, const void *y)
-{
-    const struct ended *a = x;
-    const struct ended *b = y;
-    if (a->node != b->node) {
-        return a->node < b->node ? -1 : 1;
-    }
-    if (a->last_ns != b->last_ns) {
-        return a->last_ns < b->last_ns ? -1 : 1;
-    }
-    return (a->qp > b->qp) - (a->qp < b->qp);
-}
-
-/* When the connection of a QP was alive. */
-static struct ended life_of(const struct import *im, uint32_t qp)
-{
-    const uint32_t peer = im->qp[qp].peer;
-    if (im->qp[qp].type == HCT_QP_UD) {
-        const struct ud_qp *u = &im->ud[qp - im->halves];
-        return (struct ended){u->first_ns, u->last_ns, u->node, qp};
-    }
-    const struct half *a = &im->half[qp];
-    const struct half *b = peer == HCT_NONE ? a : &im->half[peer];
-    return (struct ended){a->first_ns < b->first_ns ? a->first_ns : b->first_ns,
-                          a->last_ns > b->last_ns ? a->last_ns : b->last_ns, a->dst, qp};
-}
-
-/* Index of the last entry of the node that ended before `ns`, n when there is none. */
-static uint32_t last_before(const struct ended *e, uint32_t n, uint32_t node, uint64_t ns)
-{
-    uint32_t low = 0;
-    uint32_t high = n;
-    while (low < high) {
-        const uint32_t mid = low + (high - low) / 2;
-        if (e[mid].node < node || (e[mid].node == node && e[mid].last_ns < ns)) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-    return low > 0 && e[low - 1].node == node ? low - 1 : n;
-}
-
-static void decide_sequence(struct import *im)
-{
-    struct ended *e = malloc(((size_t)im->qps + 1) * sizeof *e);
-    uint32_t n = 0;
-    if (e == NULL) {
-        import_no_memory(im);
-        return;
-    }
-    for (uint32_t i = 0; i < im->qps; i++) {
-        if (im->qp[i].used) {
-            e[n++] = life_of(im, i);
-        }
-    }
-    qsort(e, n, sizeof *e, by_node_and_end);
-    for (uint32_t i = 0; i < im->qps; i++) {
-        struct qp *q = &im->qp[i];
-        if (q->used && q->started > 0) {
-            const uint32_t k = last_before(e, n, q->node, life_of(im, i).first_ns);
-            q->before = k < n ? e[k].qp : HCT_NONE;
-        }
-    }
-    free(e);
-}
-
-/* Memory for what pass 3 must remember of a QP. */
-static bool make_rings(struct import *im, struct qp *q)
-{
-    bool ok = true;
-    if (q->window_used != 0 && im->ring_entries + q->window_used > RING_TOTAL_MAX) {
-        q->window_used = 0;
-    }
-    if (q->window_used != 0) {
-        im->ring_entries += q->window_used;
-        q->window_ring = calloc(q->window_used, sizeof *q->window_ring);
-        ok = q->window_ring != NULL;
-    }
-    if (q->rule != RULE_NONE) {
-        q->arrival_ring = calloc(ARRIVALS_KEPT, sizeof *q->arrival_ring);
-        ok = ok && q->arrival_ring != NULL;
-    }
-    return ok || import_no_memory(im);
 }
 
 void rule_decide(struct import *im)
@@ -198,89 +190,7 @@ void rule_decide(struct import *im)
         decide_one(im, i);
     }
     if (!im->opt.no_sequence) {
-        decide_sequence(im);
-    }
-}
-
-bool rule_rings(struct import *im)
-{
-    for (uint32_t i = 0; i < im->qps; i++) {
-        if (im->qp[i].used && !make_rings(im, &im->qp[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* ---- pass 3 ---- */
-
-static void add(struct hct_op *op, uint8_t type, uint64_t on, uint32_t window_ops)
-{
-    for (uint32_t i = 0; i < op->dep_count; i++) {
-        if (op->dep[i].op == on && op->dep[i].type == type) {
-            return;
-        }
-    }
-    if (op->dep_count < HCT_DEP_MAX) {
-        op->dep[op->dep_count++] =
-            (struct hct_dep){.type = type, .op = on, .window_ops = window_ops};
-    }
-}
-
-/* The arrival with number `wanted`, or the next one that is remembered and came before the start.
- */
-static void add_arrival(const struct qp *q, const struct msg *m, uint64_t wanted, struct hct_op *op)
-{
-    for (uint64_t n = wanted; n < m->arrived_before; n++) {
-        const struct arrival *a = &q->arrival_ring[n % ARRIVALS_KEPT];
-        if (a->type != HCT_DEP_NONE && a->number == n) {
-            add(op, a->type, a->op, 0);
-            return;
-        }
-        if (n - wanted == ARRIVALS_KEPT) {
-            return;
-        }
-    }
-}
-
-void rule_depend(struct import *im, const struct msg *m, struct hct_op *op)
-{
-    const struct qp *q = &im->qp[m->poster];
-    if (q->window_used != 0 && q->posted >= q->window_used) {
-        const struct ring_entry *e = &q->window_ring[q->posted % q->window_used];
-        add(op, HCT_DEP_WINDOW, e->op, (uint32_t)(q->place - e->place));
-    }
-    if (q->rule == RULE_LEAD && (int64_t)m->index + q->lead > 0) {
-        add_arrival(q, m, (uint64_t)((int64_t)m->index + q->lead - 1), op);
-    } else if (q->rule == RULE_REPLY && m->by_arrival) {
-        add_arrival(q, m, m->arrived_before - 1, op);
-    }
-    if (q->posted == 0 && q->before != HCT_NONE) {
-        const struct qp *a = &im->qp[q->before];
-        const struct qp *b = a->peer == HCT_NONE ? a : &im->qp[a->peer];
-        const bool later =
-            b->last_op != HCT_OP_NONE && (a->last_op == HCT_OP_NONE || b->last_op > a->last_op);
-        const uint64_t last = later ? b->last_op : a->last_op;
-        if (last != HCT_OP_NONE) {
-            add(op, HCT_DEP_LOCAL, last, 0);
-        }
-    }
-}
-
-void rule_written(struct import *im, const struct msg *m, const struct hct_op *op)
-{
-    struct qp *q = &im->qp[m->poster];
-    struct qp *t = &im->qp[m->target];
-    if (q->window_used != 0) {
-        q->window_ring[q->posted % q->window_used] = (struct ring_entry){op->id, q->place};
-    }
-    q->posted++;
-    q->place++;
-    q->last_op = op->id;
-    if (m->arrival != UINT64_MAX && t->arrival_ring != NULL) {
-        const bool plain = m->kind == HCT_WRITE;
-        t->arrival_ring[m->arrival % ARRIVALS_KEPT] = (struct arrival){
-            m->arrival, op->id, plain ? (uint8_t)HCT_DEP_VISIBLE : (uint8_t)HCT_DEP_RECV};
+        rule_sequence(im);
     }
 }
 
@@ -288,23 +198,32 @@ const char *rule_text(const struct qp *q, char *buf, size_t size)
 {
     char first[96];
     if (q->window_used != 0) {
-        (void)snprintf(first, sizeof first, "window %u (%llu of %llu started at it)",
-                       q->window_used, (unsigned long long)q->window_hits,
-                       (unsigned long long)q->started);
+        (void)snprintf(first, sizeof first,
+                       "window %u (%s%" PRIu64 " of %" PRIu64 " started at it)", q->window_used,
+                       q->window_cut ? "as buffers allow; " : "", q->window_hits, q->started);
     } else {
         (void)snprintf(first, sizeof first, "no window (%s)",
                        q->window > RING_MAX ? "too many in flight" : "no completions seen");
     }
-    if (q->rule == RULE_LEAD) {
-        (void)snprintf(buf, size, "%s, waits for arrival i%+lld (%llu of %llu exactly then)", first,
-                       (long long)q->lead - 1, (unsigned long long)q->lead_hits,
-                       (unsigned long long)q->lead_of);
-    } else if (q->rule == RULE_REPLY) {
-        (void)snprintf(buf, size, "%s, replies (%llu of %llu starts follow an arrival)", first,
-                       (unsigned long long)q->by_arrival,
-                       (unsigned long long)(q->by_arrival + q->by_completion));
-    } else {
-        (void)snprintf(buf, size, "%s", first);
+    switch ((enum rule)q->rule) {
+    case RULE_LEAD:
+        (void)snprintf(buf, size,
+                       "%s, waits for arrival i%+" PRId64 " (%" PRIu64 " of %" PRIu64
+                       " exactly then)",
+                       first, q->lead - 1, q->lead_hits, q->lead_of);
+        break;
+    case RULE_SHARE:
+        (void)snprintf(buf, size, "%s, %d %s (%" PRIu64 " starts follow an arrival)", first,
+                       abs(q->share),
+                       q->share > 0 ? "per arrival, waits for it" : "arrivals each, waits for them",
+                       q->by_arrival);
+        break;
+    case RULE_REPLY:
+        (void)snprintf(buf, size,
+                       "%s, replies (%" PRIu64 " of %" PRIu64 " starts follow an arrival)", first,
+                       q->by_arrival, (q->by_arrival + q->by_completion));
+        break;
+    case RULE_NONE: (void)snprintf(buf, size, "%s", first); break;
     }
     return buf;
 }

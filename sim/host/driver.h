@@ -44,6 +44,9 @@ void machine_close(struct machine *m);
 uint64_t machine_next(const struct machine *m);
 void machine_act(struct machine *m, uint64_t now_ps);
 bool machine_mmio(struct machine *m, uint64_t *at_ps, struct mmio_req *out);
+/* The access taken last found no room: it goes back to the front, and the cores stall until
+ * retry_ps (machine_next says so); then it is handed out again, with its old time. */
+void machine_mmio_refused(struct machine *m, uint64_t retry_ps);
 void machine_answer(struct machine *m, uint64_t now_ps, const struct mmio_rsp *a);
 void machine_seen(struct machine *m, uint64_t now_ps, const struct seen *s); /* addr: physical */
 void machine_irq(struct machine *m, uint64_t now_ps, const struct irq *i);
@@ -124,7 +127,9 @@ struct driver_mr {
 };
 uint32_t driver_mr(struct machine *m, const struct driver_mr *s, struct hca_error *err);
 
-enum driver_notify { DRIVER_POLL, DRIVER_EVENT, DRIVER_SOLICITED }; /* equal HCT_NOTIFY_* */
+/* Equal HCT_NOTIFY_*; with cpu.completion = interrupt a CQ of DRIVER_POLL is armed as DRIVER_EVENT.
+ */
+enum driver_notify { DRIVER_POLL, DRIVER_EVENT, DRIVER_SOLICITED };
 struct driver_cq {
     uint32_t driver;
     uint32_t entries; /* rounded up to a power of two                                     */

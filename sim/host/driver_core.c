@@ -107,7 +107,7 @@ uint64_t core_poll_at(const struct machine *m, uint32_t core, uint64_t now_ps)
 
 uint64_t machine_next(const struct machine *m)
 {
-    return m->f.next_due;
+    return m->f.held_until != UINT64_MAX ? m->f.held_until : m->f.next_due;
 }
 
 static void recheck(struct machine *m, uint64_t now_ps)
@@ -129,6 +129,23 @@ static void recheck(struct machine *m, uint64_t now_ps)
     if (kept != 0) {
         m->f.recheck_at = now_ps + cycles_ps(m, m->p->cpu_poll_cycles * RECHECK_POLLS);
     }
+}
+
+/* The MMIO path was full: whoever was to act meanwhile stood still, and acts now. */
+static void end_stall(struct machine *m, uint64_t now_ps)
+{
+    const uint64_t since = m->f.taken.at_ps;
+
+    m->f.held_until = UINT64_MAX;
+    for (uint32_t i = 0; i < m->f.cores; i++) {
+        struct core *const c = &m->f.core[i];
+        if (c->busy && c->due < now_ps) {
+            const uint64_t late_ps = now_ps - (c->due > since ? c->due : since);
+            c->cycles[CPU_DOORBELL] += late_ps * m->p->cpu_clock_mhz / 1000000;
+            c->due = now_ps;
+        }
+    }
+    set_next(m);
 }
 
 static void run(struct machine *m, uint64_t now_ps, uint32_t core)
@@ -154,6 +171,12 @@ static void run(struct machine *m, uint64_t now_ps, uint32_t core)
 
 void machine_act(struct machine *m, uint64_t now_ps)
 {
+    if (m->f.held_until != UINT64_MAX) {
+        if (m->f.held_until > now_ps) {
+            return;
+        }
+        end_stall(m, now_ps);
+    }
     while (m->f.next_due <= now_ps) {
         if (m->f.recheck_at <= now_ps) {
             recheck(m, now_ps);

@@ -207,6 +207,9 @@ struct fixed {
         recheck_at; /* full rings without a CQE to come are looked at again; UINT64_MAX: none */
     uint64_t commands, last_ps;
     uint64_t next_due;
+    uint64_t
+        held_until; /* an MMIO access was refused: nothing happens before; UINT64_MAX: not held */
+    struct mmio_out taken; /* the access handed out last                                    */
     uint32_t pages_used, pending, cores;
     uint16_t tag, shared_rid;
     uint8_t failed, oom;

@@ -44,20 +44,18 @@ static bool map_contexts(struct machine *m, uint32_t hca, struct hca_error *err)
             return host_map(m->h, rid_of(hca, ADAPTER_DEVFN), CTX_BUS, CTX_BUS, bytes, RIGHTS,
                             BLOCK_BYTES);
         }
-        (void)driver_refuse(err,
-                            "host %u: contexts of several adapters in host memory need iommu.mode "
-                            "= on; set hca.context_store = onboard, or host.hcas = 1",
-                            m->index);
+        (void)driver_refuse(err, "contexts of several adapters in host memory need iommu.mode "
+                                 "= on; set hca.context_store = onboard, or host.hcas = 1");
         return false;
     }
     const uint64_t phys = host_hyp_take(m->h, bytes, BLOCK_BYTES);
     if (phys == 0 ||
         !host_map(m->h, rid_of(hca, ADAPTER_DEVFN), CTX_BUS, phys, bytes, RIGHTS, BLOCK_BYTES)) {
         (void)driver_refuse(err,
-                            "host %u: %" PRIu64 " bytes of adapter contexts do not fit the "
+                            "%" PRIu64 " bytes of adapter contexts do not fit the "
                             "hypervisor area of %" PRIu64 " bytes; lower hca.qp_max, cq_max, "
                             "srq_max or mr_max",
-                            m->index, bytes, host_hyp_bytes(m->h));
+                            bytes, host_hyp_bytes(m->h));
         return false;
     }
     return true;
@@ -70,14 +68,13 @@ bool mem_open(struct machine *m, struct hca_error *err)
 
     if (remapped(m) && top > 1ULL << bits) {
         (void)driver_refuse(err,
-                            "host %u: %" PRIu64 " VMs of %" PRIu64 " bytes exceed the %u address "
+                            "%" PRIu64 " VMs of %" PRIu64 " bytes exceed the %u address "
                             "bits of iommu.levels = %" PRIu64,
-                            m->index, m->p->host_vms, m->p->host_mem_bytes, bits,
-                            m->p->iommu_levels);
+                            m->p->host_vms, m->p->host_mem_bytes, bits, m->p->iommu_levels);
         return false;
     }
     if (vec_more(m, V_VM, (uint32_t)m->p->host_vms) == DRIVER_NONE) {
-        (void)driver_refuse(err, "host %u: no memory for its VMs", m->index);
+        (void)driver_refuse(err, "no memory for the VMs of a host");
         return false;
     }
     for (uint32_t hca = 0; hca < m->p->host_hcas; hca++) {
@@ -271,14 +268,13 @@ bool mem_attach(struct machine *m, const struct driver_place *at, struct hca_err
         m->f.shared_rid = v->rid;
     }
     if (v->first_block == DRIVER_NONE || (fresh && !open_block(m, at->vm, MEM_COHERENT))) {
-        return NO(err, "host %u, VM %u: its memory cannot be mapped", m->index, at->vm);
+        return NO(err, "VM %u: its memory cannot be mapped", at->vm);
     }
     if (fresh) {
         v->end[MEM_COHERENT] = BLOCK_BYTES;
     }
     if (rid != v->rid && !host_same_domain(m->h, rid, v->rid)) {
-        return NO(err, "host %u, adapter %u, function %u: no VT-d domain left", m->index, at->hca,
-                  at->fn);
+        return NO(err, "adapter %u, function %u: no VT-d domain left", at->hca, at->fn);
     }
     return true;
 }

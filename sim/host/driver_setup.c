@@ -76,20 +76,18 @@ static bool place_ok(const struct machine *m, const struct driver_place *at, str
 
     if (at->hca >= m->p->host_hcas || at->fn >= most || at->vm >= m->p->host_vms) {
         return NO(err,
-                  "host %u: adapter %u, function %u, VM %u: there are %" PRIu64
+                  "adapter %u, function %u, VM %u: there are %" PRIu64
                   " adapters (host.hcas), %" PRIu64 " functions (hca.fn_max), %" PRIu64
                   " VMs (host.vms)",
-                  m->index, at->hca, at->fn, at->vm, m->p->host_hcas, most, m->p->host_vms);
+                  at->hca, at->fn, at->vm, m->p->host_hcas, most, m->p->host_vms);
     }
     if (m->p->port_wire == HCA_PORT_WIRE_IB && ports > LID_MAX) {
-        return NO(err, "host %u: %" PRIu64 " functions exceed the %u LIDs of InfiniBand", m->index,
-                  ports, LID_MAX);
+        return NO(err, "%" PRIu64 " functions exceed the %u LIDs of InfiniBand", ports, LID_MAX);
     }
     for (uint32_t i = 0; i < m->v[V_DRIVER].n; i++) {
         const struct driver_place *const x = &DRV(m, i)->at;
         if (x->hca == at->hca && x->fn == at->fn) {
-            return NO(err, "host %u: adapter %u, function %u has a driver already", m->index,
-                      at->hca, at->fn);
+            return NO(err, "adapter %u, function %u has a driver already", at->hca, at->fn);
         }
     }
     return true;
@@ -127,8 +125,7 @@ uint32_t driver_open(struct machine *m, const struct driver_place *at, struct hc
     }
     struct drv *const to = vec_add(m, V_DRIVER);
     if (to == NULL || !take_maps(m, &d) || !take_memory(m, &d)) {
-        return driver_refuse(err, "host %u: no memory for the driver of function %u", m->index,
-                             at->fn);
+        return driver_refuse(err, "no memory for the driver of function %u", at->fn);
     }
     *to = d;
     step_add(m, id, STEP_VERSION, 0, id, 0);
@@ -153,7 +150,7 @@ uint32_t driver_pd(struct machine *m, uint32_t driver, struct hca_error *err)
     struct pd *const p = vec_add(m, V_PD);
 
     if (p == NULL) {
-        return driver_refuse(err, "host %u: no memory for PD %u", m->index, id);
+        return driver_refuse(err, "no memory for PD %u", id);
     }
     p->driver = driver;
     step_add(m, driver, STEP_COMMAND, PV_CREATE_PD, id, 0);
@@ -194,13 +191,12 @@ static bool take_contiguous(struct machine *m, uint32_t vm, uint64_t bytes, stru
     return at != 0 && mem_bus(m, vm, at - 1 + last) == mem_bus(m, vm, at - 1) + last;
 }
 
-static uint32_t no_memory(const struct machine *m, struct hca_error *err, const char *what,
-                          uint32_t entries)
+static uint32_t no_memory(struct hca_error *err, const char *what, uint32_t entries)
 {
     return driver_refuse(err,
-                         "host %u: %s of %u entries: no memory left in the VM; raise "
+                         "%s of %u entries: no memory left in the VM; raise "
                          "host.mem_bytes (native rings need it in one piece on the bus)",
-                         m->index, what, entries);
+                         what, entries);
 }
 
 /* --- completion queues ------------------------------------------------------------------------ */
@@ -215,13 +211,16 @@ uint32_t driver_cq(struct machine *m, const struct driver_cq *s, struct hca_erro
         return driver_refuse(err, "CQ %u of %u entries: 1 to %" PRIu64 " (hca.max_cqe)", id,
                              s->entries, m->p->hca_max_cqe);
     }
+    if (s->notify == DRIVER_POLL && m->p->cpu_completion == HCA_CPU_COMPLETION_INTERRUPT) {
+        c.s.notify = DRIVER_EVENT;
+    }
     const uint64_t bytes = (uint64_t)n * sizeof(struct pv_cqe);
     const bool good = s->native ? take_contiguous(m, d->at.vm, bytes, &c.ring)
                                 : mem_ring(m, d->at.vm, 1 + chunks_of(bytes), &c.ring);
     c.record = good && s->native ? take_record(m, d) : 0;
     struct cq *const to = good && c.record != UINT64_MAX ? vec_add(m, V_CQ) : NULL;
     if (to == NULL) {
-        return no_memory(m, err, "CQ", n);
+        return no_memory(err, "CQ", n);
     }
     *to = c;
     for (uint32_t i = 0; i < (s->native ? c.ring.chunks : 1); i++) {
@@ -275,7 +274,7 @@ uint32_t driver_srq(struct machine *m, const struct driver_srq *s, struct hca_er
     }
     struct srq *const to = good ? vec_add(m, V_SRQ) : NULL;
     if (to == NULL) {
-        return no_memory(m, err, "SRQ", n);
+        return no_memory(err, "SRQ", n);
     }
     *to = q;
     step_add(m, driver, STEP_COMMAND, PV_CREATE_SRQ, id, 0);
@@ -377,7 +376,7 @@ uint32_t driver_qp(struct machine *m, const struct driver_qp *s, struct hca_erro
     struct qp *const to =
         (s->native ? take_native_rings(m, d, &q) : take_rings(m, d, &q)) ? vec_add(m, V_QP) : NULL;
     if (to == NULL) {
-        return no_memory(m, err, "QP", q.sq.n);
+        return no_memory(err, "QP", q.sq.n);
     }
     *to = q;
     step_add(m, driver, STEP_COMMAND, PV_CREATE_QP, id, 0);
@@ -419,7 +418,7 @@ uint32_t driver_ah(struct machine *m, const struct driver_ah *s, struct hca_erro
     struct ah *const a = vec_add(m, V_AH);
 
     if (a == NULL) {
-        return driver_refuse(err, "host %u: no memory for AH %u", m->index, id);
+        return driver_refuse(err, "no memory for AH %u", id);
     }
     a->s = *s;
     return id;

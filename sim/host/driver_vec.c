@@ -133,13 +133,13 @@ void machine_fail(struct machine *m, const char *format, ...)
 bool machine_failed(struct machine *m, struct hca_error *err)
 {
     if (m->f.oom) {
-        hca_error_set(err, "host %u: no memory for the state of its drivers", m->index);
+        hca_error_set(err, "no memory for the state of the drivers");
         return true;
     }
     if (!m->f.failed) {
         return false;
     }
-    hca_error_set(err, "host %u: %s", m->index, m->f.text);
+    hca_error_set(err, "%s", m->f.text);
     m->f.failed = 0;
     return true;
 }
@@ -152,14 +152,14 @@ struct machine *machine_open(const struct hca_param *p, host *h, uint32_t host_i
     struct machine *const m = calloc(1, sizeof *m);
 
     if (m == NULL) {
-        (void)driver_refuse(err, "host %u: no memory for its drivers", host_index);
+        (void)driver_refuse(err, "no memory for the drivers of a host");
         return NULL;
     }
     m->p = p;
     m->h = h;
     m->index = host_index;
     m->f.cores = (uint32_t)(p->cpu_cores < CORES_MAX ? p->cpu_cores : CORES_MAX);
-    m->f.recheck_at = m->f.next_due = UINT64_MAX;
+    m->f.recheck_at = m->f.next_due = m->f.held_until = UINT64_MAX;
     for (unsigned v = 0; v < VECS; v++) {
         m->v[v].size = entry_bytes[v];
     }
@@ -192,7 +192,23 @@ bool machine_mmio(struct machine *m, uint64_t *at_ps, struct mmio_req *out)
     }
     *at_ps = o.at_ps;
     *out = o.m;
+    m->f.taken = o;
     return true;
+}
+
+void machine_mmio_refused(struct machine *m, uint64_t retry_ps)
+{
+    struct vec *const v = &m->v[V_MMIO];
+
+    if (v->head != 0) {
+        v->head--;
+    } else {
+        struct mmio_out *const o = vec_add(m, V_MMIO);
+        if (o != NULL) {
+            *o = m->f.taken;
+        }
+    }
+    m->f.held_until = retry_ps;
 }
 
 bool machine_completion(struct machine *m, struct driver_completion *out)

@@ -136,6 +136,9 @@ static bool post_verbs(struct replay *r, const struct queue *u, struct slot *s, 
     }
     fill(r, s, &w);
     w.more = w.more && room > 1 && next_follows(r, s, now_ps);
+    if (op->kind != HCT_RECV) {
+        race_post(r, s);
+    }
     place_source(r, s);
     if (op->kind == HCT_RECV && op->qp != HCT_NONE && r->res->qp[op->qp].type == HCT_QP_UD) {
         note_grh(r, op);

@@ -301,6 +301,7 @@ void op_ended(struct replay *r, uint64_t id, uint64_t visible_ps, uint64_t polle
     }
     struct slot *const s = slot_of(r, id);
     s->state = OP_DONE;
+    race_end(r, s);
     s->visible_ps = visible_ps;
     s->polled_ps = polled_ps;
     s->status = status;

@@ -5,6 +5,7 @@
 enum {
     WINDOW = 65536,           /* operations read ahead; ids map to slot id % WINDOW            */
     PAYLOAD_AHEAD = 64 << 20, /* bytes of recorded payload held                                */
+    POSTED_MAX = 512,             /* operations under way whose buffers are compared  */
     HAPPENINGS = HCT_DEP_COUNT
 };
 #define NEVER UINT64_MAX
@@ -28,6 +29,8 @@ struct slot {
     uint64_t dep_next[HCT_DEP_MAX];
     uint64_t post_ps, visible_ps, polled_ps, first_in_ps;
     uint8_t status, silent;
+    bool raced;                  /* shares buffers with another operation under way               */
+    uint32_t posted_at;          /* place in replay.posted                                        */
     uint8_t *payload; /* recorded bytes, message order                                 */
     uint32_t payload_bytes;
 };
@@ -89,6 +92,8 @@ struct replay {
     struct stamps *stamps;
     uint64_t start_ps; /* end of set-up = trace time 0 */
     enum phase phase;
+    uint64_t posted[POSTED_MAX]; /* operations under way that race.c looks at */
+    uint32_t posted_n;
     replay_sink *sink;
     void *sink_arg;
     struct replay_figures f;
@@ -153,6 +158,10 @@ uint32_t ready_pop(struct replay *r, uint32_t host);
 void op_ended(struct replay *r, uint64_t id, uint64_t visible_ps, uint64_t polled_ps,
               uint8_t status, bool silent);
 void release(struct replay *r); /* frees slots at the base that nobody needs                     */
+
+/* race.c */
+void race_post(struct replay *r, struct slot *b); /* b is being posted */
+void race_end(struct replay *r, struct slot *a);  /* a has ended       */
 
 /* finish.c: tells the sink of all operations that ended before now_ps, and frees them. */
 void finish_until(struct replay *r, uint64_t now_ps);

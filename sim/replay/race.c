@@ -1,0 +1,85 @@
+/* race.c: operations under way whose buffers overlap, as programs that reuse one buffer post them.
+ * What such an operation carries depends on who was faster, so its bytes are not compared: the
+ * report counts it as not comparable. */
+#include "sim/replay/replay_i.h"
+
+/* Bytes an operation reads (src) or lets the adapter write (dst), by MR. */
+struct span {
+    uint32_t mr;
+    uint64_t from, to;
+};
+
+enum { SPANS = HCT_SGE_MAX + 1 };
+
+static unsigned spans(const struct hct_op *op, struct span *s, bool dst)
+{
+    const bool fetches = op->kind == HCT_READ || op->kind == HCT_CAS || op->kind == HCT_FAA;
+    const bool local_is_dst = fetches || op->kind == HCT_RECV;
+    const bool remote_is_dst = writes_remote(op->kind) || op->kind == HCT_CAS || op->kind == HCT_FAA;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < op->sge_count && local_is_dst == dst; i++) {
+        s[n++] = (struct span){op->sge[i].mr, op->sge[i].off_bytes,
+                               op->sge[i].off_bytes + op->sge[i].len_bytes};
+    }
+    if (op->remote_mr != HCT_NONE && remote_is_dst == dst) {
+        s[n++] = (struct span){op->remote_mr, op->remote_off_bytes,
+                               op->remote_off_bytes + hct_op_bytes(op)};
+    }
+    return n;
+}
+
+static bool overlap(const struct hct_op *a, bool a_dst, const struct hct_op *b, bool b_dst)
+{
+    struct span x[SPANS], y[SPANS];
+    const unsigned n = spans(a, x, a_dst), m = spans(b, y, b_dst);
+
+    for (unsigned i = 0; i < n; i++) {
+        for (unsigned k = 0; k < m; k++) {
+            if (x[i].mr == y[k].mr && x[i].from < y[k].to && y[k].from < x[i].to) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* a is under way, b is being posted. */
+static void judge(struct slot *a, struct slot *b)
+{
+    const bool ordered = a->op.qp == b->op.qp && writes_remote(a->op.kind) &&
+                         writes_remote(b->op.kind); /* one QP writes in order */
+
+    if (overlap(&a->op, false, &b->op, false)) {
+        a->raced = true; /* its source is overwritten by that of b */
+    }
+    if ((!ordered && overlap(&a->op, true, &b->op, true)) || overlap(&a->op, true, &b->op, false) ||
+        overlap(&a->op, false, &b->op, true)) {
+        a->raced = b->raced = true;
+    }
+}
+
+void race_post(struct replay *r, struct slot *b)
+{
+    if (!r->o.check_payload) {
+        return;
+    }
+    for (uint32_t i = 0; i < r->posted_n; i++) {
+        judge(slot_of(r, r->posted[i]), b);
+    }
+    if (r->posted_n < POSTED_MAX) {
+        b->posted_at = r->posted_n;
+        r->posted[r->posted_n++] = b->op.id;
+    } else {
+        b->raced = true; /* more under way than are looked at */
+    }
+}
+
+void race_end(struct replay *r, struct slot *a)
+{
+    if (a->posted_at < r->posted_n && r->posted[a->posted_at] == a->op.id) {
+        const uint64_t last = r->posted[--r->posted_n];
+        r->posted[a->posted_at] = last;
+        slot_of(r, last)->posted_at = a->posted_at;
+    }
+}
