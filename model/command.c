@@ -147,7 +147,8 @@ static bool finish(struct command *u, const struct tick *t)
 
 struct act command_tick(struct command *u, const struct tick *t)
 {
-    bool moved = cmd_answers(u, t) | take_register(u, t);
+    bool moved = cmd_answers(u, t);
+    moved |= take_register(u, t);
 
     if (u->s.task == TASK_NONE) {
         if (u->s.head != u->s.tail) {

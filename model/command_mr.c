@@ -2,9 +2,9 @@
 #include "model/command_i.h"
 
 enum { MR_ACCESS = ACC_LOCAL_WRITE | ACC_REMOTE_WRITE | ACC_REMOTE_READ | ACC_REMOTE_ATOMIC };
-#define MR_BYTES_MAX (1ULL << 30)
 
-/* Other access bits (windows, on demand, optional ones) are ignored, as the ABI asks. */
+/* Other access bits (windows, on demand, optional ones) are ignored, as the ABI asks. One page
+ * directory, hence one MR, holds 1 GiB. */
 static bool mr_ok(const struct pv_create_mr *r)
 {
     if (r->flags == PV_MR_DMA) {
@@ -14,9 +14,8 @@ static bool mr_ok(const struct pv_create_mr *r)
         return r->nchunks >= 1 && r->nchunks <= CMD_PAGES_MAX;
     }
     const uint64_t off = r->start % PAGE_BYTES;
-    return r->flags == 0 && r->length >= 1 && r->length <= MR_BYTES_MAX &&
-           r->start <= UINT64_MAX - r->length && r->nchunks <= CMD_PAGES_MAX &&
-           (uint64_t)r->nchunks * PAGE_BYTES >= off + r->length &&
+    return r->flags == 0 && r->length >= 1 && r->start <= UINT64_MAX - r->length &&
+           r->nchunks <= CMD_PAGES_MAX && (uint64_t)r->nchunks * PAGE_BYTES >= off + r->length &&
            cmd_bus_ok(r->pdir_dma, PAGE_BYTES, PAGE_BYTES);
 }
 

@@ -249,6 +249,8 @@ static bool ended(const struct command *u, const struct tick *t, const struct cm
 static void end(struct command *u, const struct tick *t)
 {
     const struct cmd_op op = u->s.plan[u->s.pc++];
+    const bool dma = op.kind == OP_READ || op.kind == OP_WRITE;
+    const uint8_t status = u->s.status;
 
     u->s.started = 0;
     u->s.got = 0;
@@ -256,9 +258,7 @@ static void end(struct command *u, const struct tick *t)
         calls[op.call](u, t, NULL);
     } else if (op.kind == OP_CTX || op.kind == OP_CTX_DROP) {
         end_context(u, t, &op);
-    } else if ((op.kind == OP_READ || op.kind == OP_WRITE) && u->s.status != DMA_OK) {
-        cmd_fail(u, PV_DMA);
-    } else if (op.kind == OP_MPT && u->s.status != MPT_DONE) {
+    } else if (dma ? status != DMA_OK : op.kind == OP_MPT && status != MPT_DONE) {
         cmd_fail(u, PV_DMA);
     }
 }

@@ -147,8 +147,9 @@ static uint64_t address(const struct cqc *c)
 {
     const uint32_t slot = c->c.tail & (c->s.ring.entries - 1);
 
-    return c->s.format == FORMAT_NATIVE ? c->s.ring.pdir + (uint64_t)slot * CQE_BYTES
-                                        : c->c.page_bus + slot % CQES_PER_PAGE * CQE_BYTES;
+    return c->s.format == FORMAT_NATIVE
+               ? c->s.ring.pdir + (uint64_t)slot * CQE_BYTES
+               : c->c.page_bus + (uint64_t)(slot % CQES_PER_PAGE) * CQE_BYTES;
 }
 
 static void advance(struct cqc *c)

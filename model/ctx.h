@@ -10,11 +10,11 @@
 #include "model/defs.h"
 #include "model/param.h"
 
-struct ring { /* where a ring lies */
-    uint64_t pdir;      /* pvrdma: bus address of the page directory; native: bus address of slot 0 */
-    uint32_t entries;   /* power of two                                                            */
-    uint16_t stride;    /* bytes per entry                                                         */
-    uint16_t page0;     /* pvrdma: page of the directory that holds entry 0                        */
+struct ring {         /* where a ring lies */
+    uint64_t pdir;    /* pvrdma: bus address of the page directory; native: bus address of slot 0 */
+    uint32_t entries; /* power of two                                                            */
+    uint16_t stride;  /* bytes per entry                                                         */
+    uint16_t page0;   /* pvrdma: page of the directory that holds entry 0                        */
 };
 
 /* Address vector: enough to build every header up to the transport. */
@@ -38,50 +38,50 @@ struct qp_static { /* owner: command */
     uint8_t fn, type, state, format, sig_all, timeout, retry_cnt, rnr_retry, min_rnr_timer;
     uint8_t max_rd_atomic, max_dest_rd_atomic, port, weight, has_srq, generation, max_send_sge;
     uint8_t max_recv_sge;
-    uint8_t user;       /* of a user process: pvrdma opcodes above FAA are refused (its library gives
-                           them other meanings)                                              */
+    uint8_t user; /* of a user process: pvrdma opcodes above FAA are refused (its library gives
+                     them other meanings)                                              */
     uint8_t sqd_notify; /* SQD was asked to raise ASYNC_SQ_DRAINED                              */
     uint8_t pad;
 };
 
-struct qp_tx { /* owner: holder of the grant */
-    uint32_t head;        /* index of the WQE under way or next, free running             */
-    uint32_t tail;        /* producer index last seen by wqe_fetch, free running           */
-    uint32_t psn;         /* next PSN to send, free running: & PSN_MASK on the wire        */
-    uint32_t sent_bytes;  /* of the message under way                                     */
-    uint32_t sge_off;     /* position in the SGE list: bytes into entry sge                */
-    uint32_t page;        /* pvrdma: ring page last looked up, + 1; 0: none                */
-    uint64_t page_bus;    /* its bus address                                              */
-    uint64_t state_bus;   /* pvrdma: bus address of the ring-state page, 0: not looked up  */
+struct qp_tx {           /* owner: holder of the grant */
+    uint32_t head;       /* index of the WQE under way or next, free running             */
+    uint32_t tail;       /* producer index last seen by wqe_fetch, free running           */
+    uint32_t psn;        /* next PSN to send, free running: & PSN_MASK on the wire        */
+    uint32_t sent_bytes; /* of the message under way                                     */
+    uint32_t sge_off;    /* position in the SGE list: bytes into entry sge                */
+    uint32_t page;       /* pvrdma: ring page last looked up, + 1; 0: none                */
+    uint64_t page_bus;   /* its bus address                                              */
+    uint64_t state_bus;  /* pvrdma: bus address of the ring-state page, 0: not looked up  */
     uint8_t sge;
-    uint8_t rung;         /* the producer index may have moved since it was read           */
-    uint8_t seen;         /* 0: fresh context, stale prefetched WQEs are to be dropped      */
+    uint8_t rung; /* the producer index may have moved since it was read           */
+    uint8_t seen; /* 0: fresh context, stale prefetched WQEs are to be dropped      */
     uint8_t pad[5];
 };
 
 /* State that acknowledgements, timers and DMA completions change lies in a table of the requester
  * (those carry no context); this part is what the control path may see of it. */
-struct qp_ack { /* owner: requester, during a grant */
-    uint32_t una;         /* oldest PSN not acknowledged, free running                    */
-    uint32_t next;        /* one past the youngest PSN ever sent                          */
-    uint32_t in_flight;   /* WQEs begun and not retired                                   */
-    uint8_t error;        /* enum ack_error: state beyond s.state                         */
+struct qp_ack {         /* owner: requester, during a grant */
+    uint32_t una;       /* oldest PSN not acknowledged, free running                    */
+    uint32_t next;      /* one past the youngest PSN ever sent                          */
+    uint32_t in_flight; /* WQEs begun and not retired                                   */
+    uint8_t error;      /* enum ack_error: state beyond s.state                         */
     uint8_t pad[3];
     uint64_t spare[8];
 };
 enum ack_error { ACK_OK, ACK_ERR, ACK_SQE };
 
-struct qp_rx { /* owner: check; all zero in a fresh QP */
-    uint64_t wr_va;        /* WRITE under way: address of its first byte                   */
+struct qp_rx {      /* owner: check; all zero in a fresh QP */
+    uint64_t wr_va; /* WRITE under way: address of its first byte                   */
     uint32_t wr_rkey, wr_len;
-    uint32_t off;          /* bytes of the message under way that have been accepted       */
-    uint32_t epsn, msn;    /* next PSN expected; messages accepted                         */
-    uint8_t ready;         /* epsn is valid: the first packet takes it from s.rq_psn       */
-    uint8_t inside;        /* enum rx_inside                                               */
-    uint8_t nak_sent;      /* no further NAK until the expected packet comes               */
-    uint8_t error;         /* drops everything until the QP is reset                       */
-    uint8_t spare_wqe;     /* UC, UD: a receive WQE was consumed by a message that got lost */
-    uint8_t est;           /* communication established was reported                       */
+    uint32_t off;       /* bytes of the message under way that have been accepted       */
+    uint32_t epsn, msn; /* next PSN expected; messages accepted                         */
+    uint8_t ready;      /* epsn is valid: the first packet takes it from s.rq_psn       */
+    uint8_t inside;     /* enum rx_inside                                               */
+    uint8_t nak_sent;   /* no further NAK until the expected packet comes               */
+    uint8_t error;      /* drops everything until the QP is reset                       */
+    uint8_t spare_wqe;  /* UC, UD: a receive WQE was consumed by a message that got lost */
+    uint8_t est;        /* communication established was reported                       */
     uint8_t pad[6];
 };
 enum rx_inside { RX_IDLE, RX_SEND, RX_WRITE };
@@ -92,8 +92,8 @@ struct qp_rsp { /* owner: respond */
     uint64_t spare[4];
 };
 
-struct qp_rq { /* owner: wqe_fetch */
-    uint32_t head, tail; /* free running */
+struct qp_rq {                    /* owner: wqe_fetch */
+    uint32_t head, tail;          /* free running */
     uint64_t state_bus, page_bus; /* as in qp_tx */
     uint32_t page;
     uint8_t seen, pad[3];
@@ -115,18 +115,22 @@ struct cqc {
         uint32_t cqn, handle;
         uint8_t fn, vector, format, pad[5];
     } s;
-    struct cq_ring { /* owner: complete; all zero in a fresh CQ */
-        uint64_t page_bus;       /* pvrdma: bus address of the page of slot tail, when CQF_PAGE   */
-        uint64_t state_bus;      /* pvrdma: bus address of the ring-state page, when CQF_STATE    */
-        uint32_t tail : 24;      /* producer index, modulo 2 n                                    */
-        uint32_t flags : 8;      /* CQF_*                                                         */
-        uint32_t head : 24;      /* consumer index last read, modulo 2 n                          */
+    struct cq_ring {        /* owner: complete; all zero in a fresh CQ */
+        uint64_t page_bus;  /* pvrdma: bus address of the page of slot tail, when CQF_PAGE   */
+        uint64_t state_bus; /* pvrdma: bus address of the ring-state page, when CQF_STATE    */
+        uint32_t tail : 24; /* producer index, modulo 2 n                                    */
+        uint32_t flags : 8; /* CQF_*                                                         */
+        uint32_t head : 24; /* consumer index last read, modulo 2 n                          */
         uint32_t spare : 8;
     } c;
 };
 /* SOLICITED: a solicited or failed CQE has been written since the last event. */
 enum {
-    CQF_ARMED = 1, CQF_ARMED_SOLICITED = 2, CQF_ERROR = 4, CQF_PAGE = 8, CQF_SOLICITED = 16,
+    CQF_ARMED = 1,
+    CQF_ARMED_SOLICITED = 2,
+    CQF_ERROR = 4,
+    CQF_PAGE = 8,
+    CQF_SOLICITED = 16,
     CQF_STATE = 32
 };
 
@@ -157,7 +161,8 @@ _Static_assert(sizeof(struct srqc) <= SRQC_BYTES, "SRQ context outgrew its slot"
 #define CTX_BUS 0x200000000ULL /* in the hypervisor area: a physical address when VT-d is off */
 enum { MPT_BYTES = 64, CTX_MPT = CTX_SRQ + 1 };
 
-static inline uint64_t ctx_bus(const struct hca_param *p, unsigned kind, uint32_t fn, uint32_t index)
+static inline uint64_t ctx_bus(const struct hca_param *p, unsigned kind, uint32_t fn,
+                               uint32_t index)
 {
     const uint64_t f = p->hca_fn_max;
     uint64_t at = CTX_BUS;
@@ -204,9 +209,9 @@ struct wqe {
     uint32_t access, pages;          /* FAST_REG                                          */
     uint8_t opcode, flags, nsge, format;
     uint8_t page_shift;
-    uint8_t units;                   /* ring indices it takes: 1, native: 64-byte units      */
-    uint8_t bad;                     /* WORK_BAD: enum wc_status of its completion           */
+    uint8_t units; /* ring indices it takes: 1, native: 64-byte units      */
+    uint8_t bad;   /* WORK_BAD: enum wc_status of its completion           */
     uint8_t pad;
-    struct av av;                    /* UD                                                */
+    struct av av; /* UD                                                */
     struct sge sge[SGE_MAX];
 };

@@ -61,24 +61,20 @@ static uint32_t wire_depth(const struct hca_param *p, uint32_t wire, uint32_t de
         return depth + 3 * (uint32_t)ns_cycles(p, p->pcie_latency_down_ns);
     }
     switch (wire) { /* one entry per cycle of the latency that its producer adds */
-    case W_tx_frame:
-        return depth + (uint32_t)ns_cycles(p, p->hca_packet_build_ns);
+    case W_tx_frame: return depth + (uint32_t)ns_cycles(p, p->hca_packet_build_ns);
     case W_rx_frame: /* the receive buffer itself: mac_rx drops or grants, it never stalls */
         return depth + (uint32_t)rx_frames_max(p);
-    case W_rx_look:
-        return depth + (uint32_t)ns_cycles(p, p->hca_packet_parse_ns);
-    default:
-        return depth;
+    case W_rx_look: return depth + (uint32_t)ns_cycles(p, p->hca_packet_parse_ns);
+    default: return depth;
     }
 }
 
 static void open_wires(struct hca *h)
 {
-#define WIRE_hca(name, msg, from, to, depth)                                                 \
-    h->name.slot = system_wire(&h->y, W_##name, &h->name.ctl, sizeof *h->name.slot,           \
-                               wire_depth(&h->y.p, W_##name, (depth)),                     \
-                               U_##from, U_##to);                                            \
-    h->u_##from.name = &h->name;                                                             \
+#define WIRE_hca(name, msg, from, to, depth)                                              \
+    h->name.slot = system_wire(&h->y, W_##name, &h->name.ctl, sizeof *h->name.slot,       \
+                               wire_depth(&h->y.p, W_##name, (depth)), U_##from, U_##to); \
+    h->u_##from.name = &h->name;                                                          \
     h->u_##to.name = &h->name;
 #include "model/spec/wire.def"
 #undef WIRE_hca
@@ -88,7 +84,7 @@ static void open_units(struct hca *h)
 {
     struct opening o = {.a = &h->y.arena, .p = &h->y.p, .store = &h->store, .ctx = &h->ctx};
 
-#define UNIT_hca(name)            \
+#define UNIT_hca(name)              \
     h->y.units |= 1ULL << U_##name; \
     name##_open(&h->u_##name, &o);
 #include "model/spec/unit.def"
@@ -143,9 +139,7 @@ struct act hca_tick(void *handle, uint32_t unit, const struct tick *t)
         return name##_tick(&h->u_##name, t);
 #include "model/spec/unit.def"
 #undef UNIT_hca
-    default:
-        hca_assert(0 && "unit of the other side");
-        return IDLE;
+    default: hca_assert(0 && "unit of the other side"); return IDLE;
     }
 }
 
@@ -154,22 +148,21 @@ uint64_t hca_unit_state(const void *handle, uint32_t unit)
     const struct hca *const h = handle;
 
     switch (unit) {
-#define UNIT_hca(name) \
-    case U_##name:     \
-        return system_watched(&h->y, unit, sizeof h->u_##name.s)                             \
-                   ? hash_words(unit, 0, &h->u_##name.s, sizeof h->u_##name.s)               \
+#define UNIT_hca(name)                                                         \
+    case U_##name:                                                             \
+        return system_watched(&h->y, unit, sizeof h->u_##name.s)               \
+                   ? hash_words(unit, 0, &h->u_##name.s, sizeof h->u_##name.s) \
                    : 0;
 #include "model/spec/unit.def"
 #undef UNIT_hca
-    default:
-        return 0;
+    default: return 0;
     }
 }
 
 uint64_t hca_run(hca *h, uint64_t until_ps)
 {
-    return system_ps(&h->y, system_run(&h->y, h, hca_tick, hca_unit_state,
-                                       system_cycle(&h->y, until_ps)));
+    return system_ps(&h->y,
+                     system_run(&h->y, h, hca_tick, hca_unit_state, system_cycle(&h->y, until_ps)));
 }
 
 /* Wire and hashed bytes of each port, in the order of enum hca_port. */

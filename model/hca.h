@@ -53,11 +53,12 @@ enum hca_mode {
 enum hca_status hca_open(const struct hca_param *p, hca **out, const char **why);
 void hca_close(hca *h);
 
-void hca_set_mode(hca *h, unsigned mode); /* sum of enum hca_mode; default 0 */
+void hca_set_mode(hca *h, unsigned mode);  /* sum of enum hca_mode; default 0 */
 void hca_set_trace(hca *h, uint64_t mask); /* bit per enum event_id; default 0 */
 
 /* Hands a message in. at_ps >= hca_now, not earlier than the message before it on the same port.
- * bytes: frame bytes of HCA_NET_IN (frame.len of them), else NULL. false: no room; run, then retry. */
+ * bytes: frame bytes of HCA_NET_IN (frame.len of them), else NULL. false: no room; run, then retry.
+ */
 bool hca_push(hca *h, enum hca_port port, uint64_t at_ps, const void *msg, const void *bytes);
 
 /* Takes the oldest message that left; *bytes (may be NULL): its payload, valid until the next call

@@ -12,19 +12,18 @@
 static uint32_t wire_depth(const struct hca_param *p, uint32_t wire, uint32_t depth)
 {
     if (wire == W_up_tlp) {
-        return depth + (uint32_t)(p->host_hcas * (p->pcie_posted_header_credits +
-                                                  p->pcie_np_header_credits));
+        return depth + (uint32_t)(p->host_hcas *
+                                  (p->pcie_posted_header_credits + p->pcie_np_header_credits));
     }
     return depth;
 }
 
 static void open_wires(struct host *h)
 {
-#define WIRE_host(name, msg, from, to, depth)                                                \
-    h->name.slot = system_wire(&h->y, W_##name, &h->name.ctl, sizeof *h->name.slot,           \
-                               wire_depth(&h->y.p, W_##name, (depth)),                     \
-                               U_##from, U_##to);                                            \
-    h->u_##from.name = &h->name;                                                             \
+#define WIRE_host(name, msg, from, to, depth)                                             \
+    h->name.slot = system_wire(&h->y, W_##name, &h->name.ctl, sizeof *h->name.slot,       \
+                               wire_depth(&h->y.p, W_##name, (depth)), U_##from, U_##to); \
+    h->u_##from.name = &h->name;                                                          \
     h->u_##to.name = &h->name;
 #include "model/spec/wire.def"
 #undef WIRE_host
@@ -110,9 +109,7 @@ struct act host_tick(void *handle, uint32_t unit, const struct tick *t)
         return name##_tick(&h->u_##name, t);
 #include "model/spec/unit.def"
 #undef UNIT_host
-    default:
-        hca_assert(0 && "unit of the other side");
-        return IDLE;
+    default: hca_assert(0 && "unit of the other side"); return IDLE;
     }
 }
 
@@ -121,22 +118,21 @@ uint64_t host_unit_state(const void *handle, uint32_t unit)
     const struct host *const h = handle;
 
     switch (unit) {
-#define UNIT_host(name) \
-    case U_##name:      \
-        return system_watched(&h->y, unit, sizeof h->u_##name.s)                             \
-                   ? hash_words(unit, 0, &h->u_##name.s, sizeof h->u_##name.s)               \
+#define UNIT_host(name)                                                        \
+    case U_##name:                                                             \
+        return system_watched(&h->y, unit, sizeof h->u_##name.s)               \
+                   ? hash_words(unit, 0, &h->u_##name.s, sizeof h->u_##name.s) \
                    : 0;
 #include "model/spec/unit.def"
 #undef UNIT_host
-    default:
-        return 0;
+    default: return 0;
     }
 }
 
 uint64_t host_run(host *h, uint64_t until_ps)
 {
-    return system_ps(&h->y, system_run(&h->y, h, host_tick, host_unit_state,
-                                       system_cycle(&h->y, until_ps)));
+    return system_ps(
+        &h->y, system_run(&h->y, h, host_tick, host_unit_state, system_cycle(&h->y, until_ps)));
 }
 
 /* Wire and hashed bytes of each port, in the order of enum host_port. */

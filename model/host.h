@@ -47,7 +47,8 @@ size_t host_save(const host *h, void *buf, size_t size);
 enum hca_status host_load(host *h, const void *buf, size_t size);
 size_t host_memory(const host *h); /* bytes of simulator memory beside simulated RAM */
 
-/* --- memory as the cores see it; takes effect at host_now -------------------------------------- */
+/* --- memory as the cores see it; takes effect at host_now --------------------------------------
+ */
 
 /* Pointer to [phys, phys + len), which may not cross the end of its region; NULL: no memory there.
  * Regions: the hypervisor area and the RAM of each VM. */
@@ -74,7 +75,8 @@ bool host_map(host *h, uint16_t rid, uint64_t iova, uint64_t phys, uint64_t len,
 bool host_unmap(host *h, uint16_t rid, uint64_t iova, uint64_t len);
 bool host_same_domain(host *h, uint16_t rid, uint16_t other);
 
-/* Queues an invalidation descriptor (128 bits, VT-d format) and moves the tail; false: queue full. */
+/* Queues an invalidation descriptor (128 bits, VT-d format) and moves the tail; false: queue full.
+ */
 bool host_invalidate(host *h, const uint64_t descriptor[2]);
 
 /* True once after a bad descriptor has stopped the queue: it is copied out and skipped, and the

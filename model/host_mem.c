@@ -47,8 +47,7 @@ uint8_t *host_mem_at(const struct host_mem *m, uint64_t phys, uint64_t len)
 
     if (vm == 0 && phys >= CTX_BUS && phys - CTX_BUS < m->ctx_bytes) {
         const uint64_t in = phys - CTX_BUS;
-        return len > m->ctx_bytes - in ? NULL
-                                       : m->block + m->hyp_bytes + m->vms * m->vm_bytes + in;
+        return len > m->ctx_bytes - in ? NULL : m->block + m->hyp_bytes + m->vms * m->vm_bytes + in;
     }
     if (vm == 0) {
         const uint64_t off = phys - hyp_base;

@@ -26,7 +26,7 @@ void iommu_open(struct iommu *u, struct opening *o)
     u->fn = arena_take(o->a, IOMMU_STREAMS * sizeof *u->fn);
     u->ready = arena_take(o->a, u->ready_max * sizeof *u->ready);
     u->bucket = arena_take(o->a, IOMMU_BUCKETS * sizeof *u->bucket);
-    u->fault = arena_take(o->a, u->faults * 2 * sizeof *u->fault);
+    u->fault = arena_take(o->a, sizeof *u->fault * 2 * u->faults);
     u->s.idle = u->walkers;
     u->s.walk_first = IOMMU_NONE;
     if (u->req == NULL || u->stream == NULL || u->bucket == NULL) {

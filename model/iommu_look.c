@@ -47,12 +47,12 @@ bool iommu_look_page(const struct iommu *u, const struct iommu_ctx *c, uint64_t 
         leaf->reason = VTD_FAULT_WIDTH;
         return true;
     }
-    for (uint8_t size = 0; size < IOMMU_SIZES; size++) {
-        *line = assoc_find(&u->tlb_tag[size], key(c->did, addr, size + 1U));
+    for (unsigned size = 0; size < IOMMU_SIZES; size++) {
+        *line = assoc_find(&u->tlb_tag[size], key(c->did, addr, size + 1));
         if (*line != ASSOC_NONE) {
             leaf->base = u->tlb[size][*line].base;
             leaf->rights = u->tlb[size][*line].rights;
-            leaf->size = size;
+            leaf->size = (uint8_t)size;
             return true;
         }
     }

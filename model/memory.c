@@ -15,7 +15,7 @@ uint32_t memory_ops(const struct hca_param *p)
 void memory_open(struct memory *u, struct opening *o)
 {
     const struct hca_param *const p = o->p;
-    const uint64_t sets = p->host_llc_bytes / (MEM_SECTOR * MEM_WAYS);
+    const uint64_t sets = p->host_llc_bytes / MEM_SECTOR / MEM_WAYS;
 
     u->ops = memory_ops(p);
     u->slots = (uint32_t)p->host_mem_parallelism;

@@ -302,7 +302,7 @@ static bool take_part(struct mmio *u, const struct tick *t, const struct mmio_re
     if (m->len != 64 || m->offset % 64 != 0) {
         return ignore(t, m);
     }
-    if (parts == 0 || parts * 64U > t->p->hca_wqe_mmio_bytes || parts * 64U > WQE_RAW_MAX ||
+    if (parts == 0 || parts > t->p->hca_wqe_mmio_bytes / 64 || parts > WQE_RAW_MAX / 64 ||
         (part != 0 && part != w->next)) {
         return drop_part(u, t, w);
     }

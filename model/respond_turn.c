@@ -14,8 +14,8 @@ void rsp_queue(struct respond *u, uint32_t row, uint32_t qn)
     if (q->queued == 0 && q->turn == 0) {
         q->queued = 1;
         put_ring(u->ready, u->mask, &u->s.ready_tail, qn);
-        u->s.more = 1;
     }
+    u->s.more = 1; /* its turn, if it has one, may go on otherwise */
 }
 
 bool rsp_pipe_clear(const struct respond *u, const struct rsp_qp *q)
@@ -114,6 +114,7 @@ void rsp_want(struct respond *u, const struct tick *t, uint32_t qn, const struct
     const struct rsp_qp *const q = &u->qp[row];
     const int slot = free_turn(u);
 
+    u->s.more |= q->turn;
     if (q->turn != 0 || q->waiting != 0 || q->queued != 0 || r != lowest(u, row)) {
         return; /* its turn will come, or comes when what is in front of it is done */
     }

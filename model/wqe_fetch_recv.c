@@ -210,8 +210,7 @@ static enum wqe_step consume(struct wqe_fetch *u, const struct tick *t, struct r
     const uint32_t rec = pool_take(&t->store->rwqe_pool, t->k);
     struct wqe *const w = &t->store->rwqe[rec];
     const enum work_status status =
-        wqe_parse_recv(wqe_buf_at(u, t, b, r->head, g->stride), g->max_sge, g->native,
-                       r->head & (g->geo->entries - 1), w);
+        wqe_parse_recv(wqe_buf_at(u, t, b, r->head, g->stride), g->max_sge, g->native, r->head, w);
     remember(u, t, k->qn, w);
     t->s->wqe_fetch_recvs++;
     t->s->wqe_fetch_bad += status == WORK_BAD;

@@ -114,7 +114,6 @@ package hca_pkg;
   parameter logic [63:0] PciePostedDataCredits = 64'd512;
   parameter logic [63:0] PcieNpHeaderCredits = 64'd96;
   parameter logic [63:0] PcieCreditReturnNs = 64'd100;
-  parameter logic [63:0] PcieWcBytes = 64'd64;
   parameter logic [63:0] PcieMmioWriteNs = 64'd100;
   parameter logic [63:0] PcieMmioReadNs = 64'd150;
   parameter logic [63:0] IommuMode = 64'd2;

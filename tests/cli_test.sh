@@ -75,7 +75,9 @@ expect 2 'on or off' run --trace t.hct --payload maybe
 expect 2 'drop|dup' run --trace t.hct --fault explode
 expect 2 'minimum' run --trace t.hct --set hca.qp_max=0
 expect 0 'not as expected' run --trace t.hct --out r5 --fault drop:opcode=0x06,nth=3 --pcap --events
-[ -s r5/net.pcap ] && [ -s r5/events.hct ] || { echo "FAIL: capture or events missing"; failed=$((failed + 1)); }
+for f in net.pcap events.hct; do
+  [ -s "r5/$f" ] || { echo "FAIL: r5/$f is missing"; failed=$((failed + 1)); }
+done
 expect 0 'events' trace info r5/events.hct
 
 head -c 300 t.hct >cut.hct
@@ -93,7 +95,8 @@ expect 4 'file-as-folder\|Not a directory\|not a directory' run --trace t.hct --
 
 expect 0 '2 points: 2 run' sweep pcie.lanes=8,16 --trace t.hct -o s.csv -j 2
 expect 0 '2 taken from' sweep pcie.lanes=8,16 --trace t.hct -o s.csv
-[ "$(wc -l <s.csv)" = 3 ] || { echo "FAIL: s.csv has $(wc -l <s.csv) lines, want 3"; failed=$((failed + 1)); }
+lines=$(wc -l <s.csv)
+[ "$lines" = 3 ] || { echo "FAIL: s.csv has $lines lines, want 3"; failed=$((failed + 1)); }
 expect 2 'unknown parameter' sweep pcie.lnes=8 --trace t.hct -o s2.csv
 nothing 's2.csv'
 

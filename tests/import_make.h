@@ -185,6 +185,7 @@ static inline void put_request(struct talk *k, const struct conn *c, int from,
     h.atomic_swap_add = m->swap_add;
     h.atomic_compare = m->compare;
     h.ackreq = n + 1 == packets;
+    h.se = n + 1 == packets && m->kind == HCT_SEND_IMM;
     if (m->kind == HCT_READ) {
         h.opcode = PKT_OP_RC_READ_REQUEST;
         h.va += (uint64_t)n * k->mtu; /* a READ may be asked again from any packet on */
@@ -406,6 +407,9 @@ static inline void check_message(const struct got *g, const struct got_op *x,
     const bool atomic = m->kind == HCT_CAS || m->kind == HCT_FAA;
     assert_int_equal(x->op.kind, m->kind);
     assert_int_equal(hct_op_bytes(&x->op), atomic ? 8 : m->len);
+    if (g->res->qp[x->op.qp].type == HCT_QP_RC) { /* put_request sets it on these */
+        assert_int_equal(!!(x->op.flags & HCT_SOLICITED), m->kind == HCT_SEND_IMM);
+    }
     if (m->kind == HCT_SEND_IMM || m->kind == HCT_WRITE_IMM) {
         assert_int_equal(x->op.imm, m->imm);
     }

@@ -308,6 +308,26 @@ static void qp_numbers_used_again_are_new_connections(void **state)
     got_close(&g);
 }
 
+static void a_short_life_ends_with_that_of_the_other_direction(void **state)
+{
+    (void)state;
+    struct talk k;
+    struct got g;
+    talk_open(&k, PKT_ROCE2_V4);
+    for (uint32_t life = 0; life < 3; life++) { /* acknowledgements alone would not tell */
+        struct conn c = rc(5, 6, 0x100 + life * 0x100000);
+        for (uint32_t i = 0; i < 4; i++) {
+            const struct message m = writes(64, 1 + i);
+            put_message(&k, &c, 0, &m);
+        }
+        k.t_ns += 50000000;
+    }
+    import_talk(&k, NULL, &g);
+    assert_int_equal(g.res->qps, 6);
+    assert_int_equal(g.sum.pairs_by_ack, 3);
+    got_close(&g);
+}
+
 static void a_refused_message_and_what_follows_is_left_out(void **state)
 {
     (void)state;
@@ -430,6 +450,7 @@ int main(void)
         cmocka_unit_test(responses_alone_tell_reads),
         cmocka_unit_test(missing_read_responses_are_filled_when_asked_again),
         cmocka_unit_test(qp_numbers_used_again_are_new_connections),
+        cmocka_unit_test(a_short_life_ends_with_that_of_the_other_direction),
         cmocka_unit_test(a_refused_message_and_what_follows_is_left_out),
         cmocka_unit_test(rnr_naks_delay_but_do_not_change_messages),
         cmocka_unit_test(invalidated_regions_are_registered_before_each_use),

@@ -187,9 +187,13 @@ static void a_spoilt_uc_write_is_dropped_to_its_end_and_the_next_one_executed(vo
     m.rkey = 0x999;
     request(w, m, 1);
     request(w, rx(0, 1, PKT_OP_UC_WRITE_LAST, 1), 1);
-    request(w, rx(0, 2, PKT_OP_UC_WRITE_ONLY, 8), 5);
+    m = rx(0, 2, PKT_OP_UC_WRITE_FIRST, 1024);
+    m.dlen = 1025;
+    request(w, m, 5);
+    request(w, rx(0, 3, PKT_OP_UC_WRITE_LAST, 1), 6);
     w_cycles(w, 300);
-    assert_int_equal(*w_at(w, 0), 5);
+    assert_int_equal(*w_at(w, 1023), 5);
+    assert_int_equal(*w_at(w, 1024), 6);
     assert_int_equal(sents, 0);
     assert_int_equal(w->errors, 0);
     w_assert_empty(w);
@@ -204,7 +208,6 @@ static void a_qp_put_to_error_by_command_or_requester_flushes_in_order(void **st
     for (uint32_t q = 0; q < 2; q++) {
         post(w, q, 40);
         request(w, rx(q, 0, PKT_OP_RC_SEND_FIRST, 0), 1); /* wrong length: 0 is not the MTU */
-        (void)q;
     }
     w_cycles(w, 3000);
     assert_int_equal(cqe_count, 80);
@@ -284,21 +287,33 @@ static void a_kick(struct world *w, uint32_t q, uint8_t kind)
     UNIT_PUSH(w->h, cmd_rsp_kick, qp_event, .qn = q, .kind = kind);
 }
 
+/* What is under way when the reset comes. */
+static void busy(struct world *w, uint64_t seed)
+{
+    struct rxp m = rx(0, 1, PKT_OP_RC_READ_REQUEST, 0);
+
+    w->rng = seed;
+    w->stall_percent = 30;
+    w->write_delay = seed % 4 == 0 ? 5 : 900;
+    w->read_delay = seed % 4 == 1 ? 5 : 700;
+    request(w, rx(0, 0, PKT_OP_RC_WRITE_ONLY, 100), 9);
+    if (seed % 3 != 0) {
+        m.dlen = 9000;
+        request(w, m, 0);
+    }
+    if (seed % 5 != 0) {
+        request(w, rx(0, seed % 3 != 0 ? 10 : 1, PKT_OP_RC_FETCH_ADD, 0), 0);
+    }
+    w_cycles(w, 40 + (uint32_t)seed * 10);
+}
+
 static void reset_is_answered_when_writes_and_responses_have_left(void **state)
 {
     (void)state;
 
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
         struct world *const w = fresh();
-        struct rxp m = rx(0, 1, PKT_OP_RC_READ_REQUEST, 0);
-        w->rng = seed;
-        w->stall_percent = 30;
-        w->write_delay = 500;
-        request(w, rx(0, 0, PKT_OP_RC_WRITE_ONLY, 100), 9);
-        m.dlen = 9000;
-        request(w, m, 0);
-        request(w, rx(0, 10, PKT_OP_RC_FETCH_ADD, 0), 0);
-        w_cycles(w, (uint32_t)seed * 20);
+        busy(w, seed);
         a_kick(w, 0, seed % 2 == 0 ? KICK_RESET : KICK_DESTROY);
         for (uint32_t i = 0; w->drained == 0; i++) {
             assert_true(i < 20000);
@@ -307,16 +322,43 @@ static void reset_is_answered_when_writes_and_responses_have_left(void **state)
         assert_int_equal(w->wr_head, w->wr_tail); /* no payload on its way */
         assert_int_equal(w->tx_head, w->tx_tail);
         const uint64_t frames = w->frames;
-        w_cycles(w, 2000);
+        const uint32_t writes = w->wr_tail;
+        w_cycles(w, 3000);
         assert_int_equal(w->frames, frames);
+        assert_int_equal(w->wr_tail, writes);
         w_qp(w, 0, QPT_RC)->s.rq_psn = PSN0 + 7; /* and works again */
         request(w, rx(0, 7, PKT_OP_RC_WRITE_ONLY, 4), 3);
-        w_cycles(w, 2000);
+        w_cycles(w, 3000);
         assert_int_equal(sent[sents - 1].m.psn, PSN0 + 7);
         assert_int_equal(sent[sents - 1].m.aeth, 0x1f000001);
         w_assert_empty(w);
         w_close(w);
     }
+}
+
+static void an_error_of_a_former_life_does_not_flush_the_qp_made_anew(void **state)
+{
+    (void)state;
+    struct world *const w = fresh();
+
+    w->hold_flush = true; /* QP 1 is being flushed, QP 0 is next */
+    UNIT_PUSH(w->h, err_rsp, qp_event, .qn = 1, .kind = KICK_ERROR);
+    UNIT_PUSH(w->h, err_rsp, qp_event, .qn = 0, .kind = KICK_ERROR);
+    w_cycles(w, 100);
+    a_kick(w, 0, KICK_RESET);
+    w_cycles(w, 200);
+    assert_int_equal(w->drained, 1);
+    w_qp(w, 0, QPT_RC)->s.rq_psn = PSN0;
+    post(w, 0, 2);
+    w->hold_flush = false;
+    w_cycles(w, 300);
+    assert_int_equal(cqe_count, 0);
+    request(w, rx(0, 0, PKT_OP_RC_SEND_ONLY, 4), 3);
+    w_cycles(w, 300);
+    assert_int_equal(cqe_count, 1);
+    assert_int_equal(cqes[0].status, WC_OK);
+    w_assert_empty(w);
+    w_close(w);
 }
 
 static void reset_does_not_wait_for_other_qps(void **state)
@@ -371,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_qp_with_a_shared_queue_flushes_nothing_and_reports_its_last_wqe_once),
         cmocka_unit_test(communication_established_is_reported_once),
         cmocka_unit_test(reset_is_answered_when_writes_and_responses_have_left),
+        cmocka_unit_test(an_error_of_a_former_life_does_not_flush_the_qp_made_anew),
         cmocka_unit_test(reset_does_not_wait_for_other_qps),
         cmocka_unit_test(a_turn_for_a_qp_that_left_the_states_that_answer_sends_nothing),
     };

@@ -143,39 +143,6 @@ static void a_read_is_answered_in_mtu_packets_with_the_bytes_of_memory(void **st
     w_close(w);
 }
 
-static void a_read_sees_the_write_in_front_of_it_however_slow_that_is(void **state)
-{
-    (void)state;
-    struct world *const w = fresh();
-
-    w->write_delay = 800;
-    for (uint32_t i = 0; i < 20; i++) {
-        struct rxp m = rx(0, (int32_t)(2 * i), PKT_OP_RC_WRITE_ONLY, 8);
-        m.flags = 0;
-        request(w, m, (uint8_t)(i + 1));
-        read_request(w, 0, (int32_t)(2 * i + 1), 8);
-        w_cycles(w, 2000);
-        assert_int_equal(sent[i].first, i + 1);
-    }
-    w_close(w);
-}
-
-static void an_ack_behind_a_read_of_its_qp_waits_for_the_response(void **state)
-{
-    (void)state;
-    struct world *const w = fresh();
-
-    w->read_delay = 1;
-    read_request(w, 0, 0, 3072);
-    request(w, rx(0, 3, PKT_OP_RC_WRITE_ONLY, 8), 7);
-    w_cycles(w, 300);
-    assert_int_equal(sents, 4);
-    assert_int_equal(sent[2].m.opcode, PKT_OP_RC_READ_RESPONSE_LAST);
-    assert_int_equal(sent[3].m.opcode, PKT_OP_RC_ACK);
-    assert_int_equal(sent[3].m.psn, PSN0 + 3);
-    w_close(w);
-}
-
 static void a_stuck_transmit_path_holds_up_no_request(void **state)
 {
     (void)state;
@@ -471,8 +438,6 @@ int main(void)
         cmocka_unit_test(acks_are_coalesced_by_count),
         cmocka_unit_test(a_delayed_ack_leaves_exactly_at_its_deadline),
         cmocka_unit_test(a_read_is_answered_in_mtu_packets_with_the_bytes_of_memory),
-        cmocka_unit_test(a_read_sees_the_write_in_front_of_it_however_slow_that_is),
-        cmocka_unit_test(an_ack_behind_a_read_of_its_qp_waits_for_the_response),
         cmocka_unit_test(a_stuck_transmit_path_holds_up_no_request),
         cmocka_unit_test(a_long_read_delays_neither_acks_nor_reads_of_other_qps),
         cmocka_unit_test(two_long_reads_take_turns_of_a_quantum),

@@ -54,7 +54,7 @@ struct world {
     void (*frame)(struct world *w, const struct pkt *m, const uint8_t *payload);
     void (*cqe)(struct world *w, const struct cqe *m);
     void *user;
-    bool hold_acks, hold_jobs, hold_writes; /* outputs that are stuck */
+    bool hold_acks, hold_jobs, hold_writes, hold_flush; /* outputs that are stuck */
     uint32_t asyncs[32], errors, invalidated, drained;
     uint32_t bad_invalidate; /* key whose invalidation fails */
     uint64_t frames;
@@ -143,7 +143,7 @@ static inline void w_receive_queues(struct world *w)
         W_PUT(w, rq_wqe, rq_wqe, 3 + w_dice(w, w->rq[m.qn].delay), .qn = a.qn, .cookie = a.cookie,
               .status = a.status, .rec = a.rec);
     }
-    if (W_SEE(w, rsp_flush) && W_ROOM(w, rsp_flushed) &&
+    if (!w->hold_flush && W_SEE(w, rsp_flush) && W_ROOM(w, rsp_flushed) &&
         pool_ready(&w->h->store.rwqe_pool, w->h->y.k.now)) {
         const struct rq_get m = W_TAKE(w, rsp_flush);
         assert_int_equal(m.op, RQ_FLUSH);

@@ -127,7 +127,7 @@ static void rule_tables_used(struct tree *t)
         {"param.def", "PARAM_ENUM", "model/ sim/ bench/", "read it, or drop the row", param_read},
         {"param.def", "PARAM_BOOL", "model/ sim/ bench/", "read it, or drop the row", param_read},
         {"event.def", "EVENT", "model/", "trace it, or drop the row", event_traced},
-        {"stage.def", "STAGE", "model/", "stamp it, or drop the row", stage_stamped},
+        {"stage.def", "STAGE", "model/ sim/", "stamp it, or drop the row", stage_stamped},
         {"error.def", "ERROR", "model/ sim/ traces/", "return it, or drop the row", error_used},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

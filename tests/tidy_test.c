@@ -171,9 +171,9 @@ static int owner_of(const char *path)
 /* A unit sees itself, model/spec.h and the kernel; never another unit. */
 static void check_include(struct tree *t, const struct file *f, int line, const char *name)
 {
-    static const char *const public_headers[] = {"hca.h",   "host.h", "config.h",
-                                                 "param.h", "meta.h", "spec/", "defs.h",
-                                                 "msg.h", "stat.h", "trace.h", "ctx.h", "packet/"};
+    static const char *const public_headers[] = {"hca.h",  "host.h",  "config.h", "param.h",
+                                                 "meta.h", "spec/",   "defs.h",   "msg.h",
+                                                 "stat.h", "trace.h", "ctx.h",    "packet/"};
     if (under(f->path, "model/")) {
         char unit[ARG_LEN] = "";
         if (!under(name, "model/")) {

@@ -28,7 +28,7 @@ struct import_options {
     bool no_sequence;          /* do not make a connection wait for the one that ended before it */
     uint64_t mirror_window_ns; /* how far apart mirrored copies may be; 0: 100 ms. Frames without
                                   an IPv4 identification: 1/5000 of it */
-    uint64_t spool_bytes_max;  /* payload of unfinished messages on disk; 0: 16 GiB */
+    uint64_t spool_bytes_max;  /* payload of unfinished messages; 0: 8 GiB */
     const char *creator;       /* note "creator" of the trace; NULL: "hcasim trace import" */
 };
 

@@ -22,7 +22,6 @@ struct pair_entry {
 struct edge {
     uint32_t a, b; /* halves, a <= b */
     uint64_t unique, shared;
-    bool port; /* equal UDP source ports */
 };
 
 bool pair_open(struct import *im)
@@ -125,16 +124,13 @@ static int by_ends(const void *x, const void *y)
     return a->a != b->a ? (a->a > b->a) - (a->a < b->a) : (a->b > b->b) - (a->b < b->b);
 }
 
-/* Best evidence first: own PSNs, equal ports, shared PSNs, order of appearance. */
+/* Best evidence first: own PSNs, shared PSNs, order of appearance. */
 static int by_evidence(const void *x, const void *y)
 {
     const struct edge *a = x;
     const struct edge *b = y;
     if (a->unique != b->unique) {
         return a->unique < b->unique ? 1 : -1;
-    }
-    if (a->port != b->port) {
-        return a->port ? -1 : 1;
     }
     if (a->shared != b->shared) {
         return a->shared < b->shared ? 1 : -1;
@@ -157,8 +153,7 @@ static uint32_t collect(const struct import *im, struct edge *edge)
             }
             const uint32_t low = c->half < i ? c->half : i;
             const uint32_t high = c->half < i ? i : c->half;
-            const bool port = h->udp_sport != 0 && h->udp_sport == im->half[c->half].udp_sport;
-            edge[n++] = (struct edge){low, high, c->unique, c->shared, port};
+            edge[n++] = (struct edge){low, high, c->unique, c->shared};
         }
     }
     qsort(edge, n, sizeof *edge, by_ends);

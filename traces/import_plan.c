@@ -118,6 +118,11 @@ static uint32_t power_of_two(uint64_t n, uint32_t least, uint32_t most)
     return p < most ? p : most;
 }
 
+static uint32_t rq_depth(const struct qp *q)
+{
+    return power_of_two(q->recv_slots, 16, DEPTH_MAX);
+}
+
 static uint32_t slots_in_area(uint64_t stride, uint64_t wanted)
 {
     const uint64_t fit = AREA_MAX / stride;
@@ -292,7 +297,7 @@ static bool put_qp(struct import *im, uint32_t i)
                        .srq = HCT_NONE,
                        .mtu_bytes = (uint16_t)q->mtu_bytes,
                        .sq_depth_entries = q->sq_depth,
-                       .rq_depth_entries = q->recv_slots < 16 ? 16 : q->recv_slots,
+                       .rq_depth_entries = rq_depth(q),
                        .sge_max = 1,
                        .timeout = 14,
                        .retry_cnt = 7,
@@ -314,10 +319,10 @@ static bool put_qps(struct import *im)
         struct qp *q = &im->qp[i];
         if (q->used) {
             im->sum.qps++;
-            const struct hct_cq cq = {.id = q->id,
-                                      .fn = im->node[q->node].host,
-                                      .depth_entries =
-                                          q->sq_depth + (q->recv_slots < 16 ? 16 : q->recv_slots)};
+            const struct hct_cq cq = {
+                .id = q->id,
+                .fn = im->node[q->node].host,
+                .depth_entries = power_of_two(q->sq_depth + rq_depth(q), 16, 2 * DEPTH_MAX)};
             ok = ok && PUT(im, cq, &cq);
         }
     }

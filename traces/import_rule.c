@@ -140,19 +140,30 @@ static bool is_pipelined(const struct import *im, const struct qp *q)
     return p->first_run > (p->later_run > 1 ? p->later_run : 1);
 }
 
-/* The lead seen most often; true: it explains nearly all starts. */
+/* Takes a lead and what speaks for it. */
+static void set_lead(struct qp *q, int64_t lead)
+{
+    /* Before operation `first` no arrival is needed. */
+    const uint64_t first = lead < 1 ? (uint64_t)(1 - lead) : 0;
+    q->lead = lead;
+    q->lead_of = q->started > first ? q->started - first : 0;
+    q->lead_hits = 0;
+    for (int i = 0; i < LEADS_KEPT; i++) {
+        q->lead_hits += q->vote[i].lead == lead ? q->vote[i].hits : 0;
+    }
+}
+
+/* True when the lead seen most often explains nearly all starts. More than one message ahead is no
+ * reason: who has eight requests to answer does not wait for the ninth. */
 static bool constant_lead(struct qp *q)
 {
     const struct lead_vote *best = &q->vote[0];
     for (int i = 1; i < LEADS_KEPT; i++) {
         best = q->vote[i].hits > best->hits ? &q->vote[i] : best;
     }
-    /* Before this one no arrival is needed. */
-    const uint64_t first = best->lead < 1 ? (uint64_t)(1 - best->lead) : 0;
-    q->lead = best->lead;
-    q->lead_hits = best->hits;
-    q->lead_of = q->started > first ? q->started - first : 0;
-    return q->lead_of >= EVIDENCE_MIN && q->lead_hits * 100 >= q->lead_of * LEAD_PERCENT;
+    set_lead(q, best->lead);
+    return q->lead <= 1 && q->lead_of >= EVIDENCE_MIN &&
+           q->lead_hits * 100 >= q->lead_of * LEAD_PERCENT;
 }
 
 static enum rule choose(const struct import *im, struct qp *q)
@@ -163,7 +174,7 @@ static enum rule choose(const struct import *im, struct qp *q)
         return RULE_LEAD;
     }
     if (never_ahead(q)) {
-        q->lead = q->lead_least;
+        set_lead(q, q->lead_least);
         return RULE_LEAD;
     }
     if (q->share != 0) {

@@ -117,7 +117,8 @@ enum driver_layout {
 enum { DRIVER_MR_FAST = 1, DRIVER_MR_PHYSICAL = 2 }; /* flags; numbers equal HCT_MR_*     */
 struct driver_mr {
     uint32_t pd;
-    uint32_t vm;     /* in whose RAM; must be the driver's unless host.vm_requester = shared */
+    uint32_t vm;     /* in whose RAM: the driver's VM, one in the same VT-d domain
+                        (host.vm_requester = shared), or one without a function of its own     */
     uint64_t va;     /* of byte 0; PHYSICAL: ignored, driver_mr_va tells the bus address     */
     uint64_t bytes;  /* 1 .. 2^30 less the offset of va in its page                          */
     uint32_t access; /* ACC_*                                                                */

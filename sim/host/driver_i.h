@@ -266,6 +266,8 @@ __attribute__((format(printf, 2, 3))) void machine_fail(struct machine *m, const
 bool mem_open(struct machine *m, struct hca_error *err);
 /* Lets the function of a driver see the RAM of its VM. */
 bool mem_attach(struct machine *m, const struct driver_place *at, struct hca_error *err);
+/* Lets the functions of VM `own` see the RAM of another VM, if nobody else owns that. */
+bool mem_reach(struct machine *m, uint32_t own, uint32_t vm, struct hca_error *err);
 /* pages of a VM's RAM in sequence; guest-physical address + 1 (0: no room). */
 uint64_t mem_take(struct machine *m, uint32_t vm, uint64_t pages, enum mem_kind kind);
 /* Bus address of a guest-physical one; in sequence within a page, for MEM_COHERENT within 2 MiB. */

@@ -253,30 +253,50 @@ uint64_t mem_take(struct machine *m, uint32_t vm, uint64_t pages, enum mem_kind 
     return v->next[kind] - bytes + 1;
 }
 
+/* Takes a VM into use in the domain of rid. */
+static bool attach(struct machine *m, uint32_t vm, uint16_t rid, struct hca_error *err)
+{
+    struct vm *const v = VM(m, vm);
+
+    v->blocks = (uint32_t)(m->p->host_mem_bytes / BLOCK_BYTES);
+    v->first_block = vec_more(m, V_BLOCK, v->blocks);
+    v->rid = rid;
+    if (v->first_block == DRIVER_NONE || !open_block(m, vm, MEM_COHERENT)) {
+        return NO(err, "VM %u: its memory cannot be mapped", vm);
+    }
+    v->end[MEM_COHERENT] = BLOCK_BYTES;
+    return true;
+}
+
 /* The first function of a VM makes its domain, the others join it. Behind one requester id, all VMs
  * are in the domain of function 0. */
 bool mem_attach(struct machine *m, const struct driver_place *at, struct hca_error *err)
 {
-    struct vm *const v = VM(m, at->vm);
+    const struct vm *const v = VM(m, at->vm);
     const uint16_t rid = rid_of(at->hca, shared(m) ? 0 : at->fn);
-    const bool fresh = v->rid == 0;
+    const bool join = shared(m) && m->f.shared_rid != 0;
 
-    if (v->blocks == 0) {
-        v->blocks = (uint32_t)(m->p->host_mem_bytes / BLOCK_BYTES);
-        v->first_block = vec_more(m, V_BLOCK, v->blocks);
-        v->rid = shared(m) && m->f.shared_rid != 0 ? m->f.shared_rid : rid;
-        m->f.shared_rid = v->rid;
+    if (v->rid == 0 && !attach(m, at->vm, join ? m->f.shared_rid : rid, err)) {
+        return false;
     }
-    if (v->first_block == DRIVER_NONE || (fresh && !open_block(m, at->vm, MEM_COHERENT))) {
-        return NO(err, "VM %u: its memory cannot be mapped", at->vm);
-    }
-    if (fresh) {
-        v->end[MEM_COHERENT] = BLOCK_BYTES;
-    }
+    m->f.shared_rid = v->rid;
     if (rid != v->rid && !host_same_domain(m->h, rid, v->rid)) {
         return NO(err, "adapter %u, function %u: no VT-d domain left", at->hca, at->fn);
     }
     return true;
+}
+
+bool mem_reach(struct machine *m, uint32_t own, uint32_t vm, struct hca_error *err)
+{
+    const uint16_t rid = VM(m, own)->rid;
+
+    if (VM(m, vm)->rid != 0 && VM(m, vm)->rid != rid) {
+        return NO(err,
+                  "MR in VM %u, its driver in VM %u: they have functions of their own, and only "
+                  "host.vm_requester = shared puts them into one VT-d domain",
+                  vm, own);
+    }
+    return VM(m, vm)->rid != 0 || attach(m, vm, rid, err);
 }
 
 /* --- access ----------------------------------------------------------------------------------- */

@@ -7,10 +7,8 @@
 
 /* --- checks ----------------------------------------------------------------------------------- */
 
-static bool mr_ok(const struct machine *m, const struct driver_mr *s, struct hca_error *err)
+static bool mr_ok(struct machine *m, const struct driver_mr *s, struct hca_error *err)
 {
-    const uint32_t own = DRV(m, PD(m, s->pd)->driver)->at.vm;
-    const bool shared = m->p->host_vm_requester == HCA_HOST_VM_REQUESTER_SHARED;
     const uint64_t most = MR_BYTES_MAX - s->va % PAGE_BYTES;
 
     if (s->bytes == 0 || s->bytes > most) {
@@ -22,11 +20,8 @@ static bool mr_ok(const struct machine *m, const struct driver_mr *s, struct hca
     if (s->va > UINT64_MAX - s->bytes) {
         return NO(err, "MR of %" PRIu64 " bytes at 0x%" PRIx64 " wraps around", s->bytes, s->va);
     }
-    if (s->vm >= m->p->host_vms || (s->vm != own && !shared)) {
-        return NO(err,
-                  "MR in VM %u, its driver in VM %u: only host.vm_requester = "
-                  "shared lets a function reach several VMs (host.vms = %" PRIu64 ")",
-                  s->vm, own, m->p->host_vms);
+    if (s->vm >= m->p->host_vms) {
+        return NO(err, "MR in VM %u: there are %" PRIu64 " (host.vms)", s->vm, m->p->host_vms);
     }
     if (s->layout == DRIVER_LAYOUT_ALIAS &&
         (s->layout_arg < PAGE_BYTES || (s->layout_arg & (s->layout_arg - 1)) != 0)) {
@@ -35,7 +30,7 @@ static bool mr_ok(const struct machine *m, const struct driver_mr *s, struct hca
                   "on is needed",
                   s->layout_arg);
     }
-    return true;
+    return mem_reach(m, DRV(m, PD(m, s->pd)->driver)->at.vm, s->vm, err);
 }
 
 /* --- layout ----------------------------------------------------------------------------------- */
@@ -205,7 +200,7 @@ bool driver_mr_read(const struct machine *m, uint32_t mr, uint64_t off, void *to
         return false;
     }
     while (len != 0) {
-        size_t run;
+        size_t run = 0;
         const uint8_t *const at = driver_mr_at(m, mr, off, &run);
         const size_t n = run < len ? run : len;
         memcpy(b, at, n);
@@ -224,7 +219,7 @@ bool driver_mr_write(struct machine *m, uint32_t mr, uint64_t off, const void *f
         return false;
     }
     while (len != 0) {
-        size_t run;
+        size_t run = 0;
         uint8_t *const at = driver_mr_at(m, mr, off, &run);
         const size_t n = run < len ? run : len;
         memcpy(at, b, n);

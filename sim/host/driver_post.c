@@ -271,7 +271,8 @@ static void end_post(struct machine *m, uint64_t now_ps, uint32_t core, const st
     if (j->more || (q->batch < m->p->cpu_doorbell_batch && follows(m, core, j))) {
         return;
     }
-    if (q->s.native && q->s.mmio_wqe && q->batch == 1 && units * UNIT <= m->p->hca_wqe_mmio_bytes) {
+    if (q->s.native && q->s.mmio_wqe && q->batch == 1 &&
+        (uint64_t)units * UNIT <= m->p->hca_wqe_mmio_bytes) {
         ring(m, core, j, JOB_MMIO_WQE, units * m->p->cpu_wqe_mmio_cycles, units);
     } else {
         ring(m, core, j, JOB_DOORBELL, m->p->cpu_doorbell_cycles, 0);

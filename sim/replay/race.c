@@ -15,7 +15,8 @@ static unsigned spans(const struct hct_op *op, struct span *s, bool dst)
 {
     const bool fetches = op->kind == HCT_READ || op->kind == HCT_CAS || op->kind == HCT_FAA;
     const bool local_is_dst = fetches || op->kind == HCT_RECV;
-    const bool remote_is_dst = writes_remote(op->kind) || op->kind == HCT_CAS || op->kind == HCT_FAA;
+    const bool remote_is_dst =
+        writes_remote(op->kind) || op->kind == HCT_CAS || op->kind == HCT_FAA;
     unsigned n = 0;
 
     for (unsigned i = 0; i < op->sge_count && local_is_dst == dst; i++) {

@@ -5,7 +5,7 @@
 enum {
     WINDOW = 65536,           /* operations read ahead; ids map to slot id % WINDOW            */
     PAYLOAD_AHEAD = 64 << 20, /* bytes of recorded payload held                                */
-    POSTED_MAX = 512,             /* operations under way whose buffers are compared  */
+    POSTED_MAX = 512,         /* operations under way whose buffers are compared  */
     HAPPENINGS = HCT_DEP_COUNT
 };
 #define NEVER UINT64_MAX
@@ -29,9 +29,9 @@ struct slot {
     uint64_t dep_next[HCT_DEP_MAX];
     uint64_t post_ps, visible_ps, polled_ps, first_in_ps;
     uint8_t status, silent;
-    bool raced;                  /* shares buffers with another operation under way               */
-    uint32_t posted_at;          /* place in replay.posted                                        */
-    uint8_t *payload; /* recorded bytes, message order                                 */
+    bool raced;         /* shares buffers with another operation under way               */
+    uint32_t posted_at; /* place in replay.posted                                        */
+    uint8_t *payload;   /* recorded bytes, message order                                 */
     uint32_t payload_bytes;
 };
 

@@ -213,8 +213,7 @@ void check_received(struct replay *r, struct slot *send, struct slot *recv, uint
         mismatch(r, send, HCT_NONE, left);
     }
     /* A receive posted behind this one into the same bytes may have been filled already. */
-    if (next != NO_OP && held(r, next) && op->sge_count > 0 &&
-        slot_of(r, next)->op.sge_count > 0 &&
+    if (next != NO_OP && held(r, next) && op->sge_count > 0 && slot_of(r, next)->op.sge_count > 0 &&
         slot_of(r, next)->op.sge[0].mr == op->sge[0].mr &&
         slot_of(r, next)->op.sge[0].off_bytes == op->sge[0].off_bytes) {
         send->raced = true;
