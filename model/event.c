@@ -210,10 +210,10 @@ struct act event_tick(struct event *u, const struct tick *t)
     bool moved = answers(u, t);
 
     moved |= set_ring(u, t);
+    moved |= event_interrupts(u, t); /* in front of the next event: a stream must not starve them */
     moved |= event_retry(u, t);
     moved |= accept(u, t);
     moved |= event_job(u, t);
-    moved |= event_interrupts(u, t);
     moved |= tell_off(u, t);
     return (struct act){moved, moved && more(u, t) ? t->now : next_time(u)};
 }

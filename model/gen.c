@@ -46,7 +46,7 @@ static char *slurp(const char *path, size_t *size)
 
 static bool put(const char *path, const char *text, size_t size)
 {
-    char temporary[4096];
+    char temporary[4200];
 
     snprintf(temporary, sizeof temporary, "%s.new", path);
     FILE *const f = fopen(temporary, "wb");

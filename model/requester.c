@@ -65,8 +65,7 @@ static void take_error(struct requester *u, const struct tick *t)
  * in front of a fence are taken before it. */
 static void take_sent(struct requester *u, const struct tick *t)
 {
-    if (!VALID(t, u->tx_sent) ||
-        ((PEEK(u->tx_sent)->flags & TXF_FENCE) != 0 && VALID(t, u->tx_error))) {
+    if (!VALID(t, u->tx_sent)) {
         return;
     }
     const struct pkt *const p = POP(t, u->tx_sent);
@@ -131,7 +130,7 @@ static bool left(const struct requester *u, const struct tick *t)
 {
     return u->s.cut.phase != CUT_NONE || u->s.todo.head != u->s.todo.tail ||
            u->s.kick.head != u->s.kick.tail || VALID(t, u->rx_ack) || VALID(t, u->work) ||
-           VALID(t, u->tx_sent) || req_timer_next(u) <= t->now;
+           req_timer_next(u) <= t->now;
 }
 
 struct act requester_tick(struct requester *u, const struct tick *t)

@@ -92,8 +92,9 @@ struct req_ends {
     uint32_t head, tail;
 };
 
-struct req_cut {  /* the grant under way */
-    struct pkt h; /* header fields of the packet under way             */
+struct req_cut {      /* the grant under way */
+    struct pkt h;     /* header fields of the packet under way             */
+    struct req_msg m; /* the message as it began: it may retire meanwhile  */
     uint64_t t_db, t_grant, t_ctx, t_fetch;
     uint32_t row, sent; /* bytes cut in this grant                           */
     uint32_t off;       /* bytes of the packet that have left as pieces      */

@@ -157,6 +157,7 @@ void req_begin(struct requester *u, const struct tick *t, struct req_qp *r, stru
         u->s.cut.phase = CUT_PACKETS;
     }
     if (u->s.cut.phase == CUT_PACKETS) {
+        u->s.cut.m = u->msg[r->cursor - 1];
         req_seek(&q->tx, w);
     }
 }

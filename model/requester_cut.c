@@ -240,7 +240,7 @@ static bool next_packet(struct requester *u, const struct tick *t, struct req_qp
                         const struct qpc *q, const struct wqe *w)
 {
     const struct req_cut *const c = &u->s.cut;
-    const bool inside = q->tx.psn != u->msg[r->cursor - 1].first;
+    const bool inside = q->tx.psn != c->m.first;
 
     if (c->sent != 0 && (w->flags & WRF_INLINE) != 0) {
         return true;
@@ -285,7 +285,7 @@ static void stamp_cut(const struct tick *t, const struct req_cut *c)
 static void packet_cut(struct requester *u, const struct tick *t, struct req_qp *r, struct qpc *q)
 {
     struct req_cut *const c = &u->s.cut;
-    const struct req_msg *const m = &u->msg[r->cursor - 1];
+    const struct req_msg *const m = &c->m;
     struct qp_tx *const x = &q->tx;
 
     stamp_cut(t, c);
@@ -302,7 +302,9 @@ static void packet_cut(struct requester *u, const struct tick *t, struct req_qp 
     if (r->deadline == 0 && r->timeout_cycles != 0) {
         req_timer_set(u, r, t->now + r->timeout_cycles);
     }
-    if (x->psn == m->first + m->n) {
+    if (x->psn == m->first + m->n && r->cursor == 0) { /* gone meanwhile */
+        req_end(u, QP_DONE_AGAIN, false);
+    } else if (x->psn == m->first + m->n) {
         req_next_head(u, r, x);
         end_by_ring(u, x);
     }
@@ -321,7 +323,7 @@ static void cut(struct requester *u, const struct tick *t, struct req_qp *r)
         if (!next_packet(u, t, r, q, w)) {
             return;
         }
-        req_packet(u, t, r, &u->msg[r->cursor - 1], q, w);
+        req_packet(u, t, r, &c->m, q, w);
         c->in_packet = 1;
         c->off = 0;
     }

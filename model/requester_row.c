@@ -136,7 +136,10 @@ void req_msg_free_first(struct requester *u, struct req_qp *r)
     r->first = m->next;
     r->last = m->next == 0 ? 0 : r->last;
     r->acking = r->acking == i ? m->next : r->acking;
-    r->cursor = r->cursor == i ? m->next : r->cursor;
+    if (r->cursor == i) { /* acknowledged while it was being sent again: seek anew */
+        r->cursor = 0;
+        r->rewind = 1;
+    }
     r->in_flight--;
     if (m->list != 0) {
         u->list[m->list - 1].next_free = u->s.free_list;

@@ -317,7 +317,7 @@ static bool finish(struct respond *u, const struct tick *t, const struct exec *e
     if (!CAN(u, t, u->ctx_put_rsp) || !rsp_cqe_room(u)) {
         return false;
     }
-    if (q->alive == 0) {
+    if (q->alive == 0 && e->verdict != V_DROP) { /* a reset QP drops: its PSN is void */
         q->alive = 1;
         q->ack_psn = (c->s.rq_psn - 1) & PSN_MASK;
     }

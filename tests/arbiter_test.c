@@ -28,7 +28,7 @@ static void end(struct hca *h, uint32_t qn, enum qp_done_kind kind, bool part)
 /* QP of the grant that is visible now, NOBODY: none. */
 static int granted(struct hca *h, struct grant *out)
 {
-    struct grant g;
+    struct grant g = {0};
 
     if (!UNIT_POP(h, grant, &g)) {
         return NOBODY;
@@ -56,7 +56,7 @@ static void a_qp_is_granted_once_until_its_grant_ends(void **state)
 {
     (void)state;
     struct hca *const h = fresh(8, 0);
-    struct grant g;
+    struct grant g = {0};
 
     ring(h, 7, 1);
     ring(h, 7, 2);
@@ -132,7 +132,7 @@ static void a_unit_starts_one_wqe_per_interval_and_goes_on_inside_a_message_at_o
 {
     (void)state;
     struct hca *const h = fresh(4, 50);
-    struct grant g;
+    struct grant g = {0};
 
     ring(h, 0, 1); /* QPs 0, 4, 8 share a unit; QP 1 has another */
     ring(h, 4, 1);
@@ -186,7 +186,7 @@ static void a_reset_forgets_the_tail_and_a_stranger_is_ignored(void **state)
 {
     (void)state;
     struct hca *const h = fresh(8, 0);
-    struct grant g;
+    struct grant g = {0};
 
     ring(h, 3, 77);
     unit_run(h, 3);

@@ -74,7 +74,7 @@ static void a_hit_takes_the_configured_time_and_a_miss_one_read(void **state)
     put(b, CTX_QP, load(b, 7), CTX_PUT);
     assert_int_equal(b->ctx_reads, 1);
     get(b, CTX_QP, 7, CTX_GET); /* pushed now, seen in the next cycle, answered 1 + 4 later */
-    struct ctx_got m;
+    struct ctx_got m = {0};
     unit_run(b->h, 5);
     assert_false(RIG_POP(b, ctx_got_cmd, &m));
     unit_run(b->h, 1);
@@ -184,8 +184,8 @@ static void an_exclusive_holder_waits_for_the_others_and_keeps_them_out(void **s
     (void)state;
     const struct hca_param p = small(64, 8);
     struct rig *const b = fresh(&p);
-    struct ctx_got m;
-    struct qp_go g;
+    struct ctx_got m = {0};
+    struct qp_go g = {0};
 
     const uint32_t cx = load(b, 3);
     get(b, CTX_QP, 3, CTX_GET_EXCL);
@@ -216,8 +216,8 @@ static void one_read_serves_all_that_wait_for_the_same_context(void **state)
     (void)state;
     const struct hca_param p = small(64, 8);
     struct rig *const b = fresh(&p);
-    struct ctx_got m;
-    struct qp_go g;
+    struct ctx_got m = {0};
+    struct qp_go g = {0};
 
     UNIT_PUSH(b->h, grant, grant, .qn = 11);
     UNIT_PUSH(b->h, ctx_get_rsp, ctx_get, .number = 11, .kind = CTX_QP);
@@ -302,8 +302,8 @@ static void acknowledgements_get_through_when_grants_pin_every_way(void **state)
     (void)state;
     const struct hca_param p = small(4, 4);
     struct rig *const b = fresh(&p);
-    struct qp_go g;
-    struct rxp m;
+    struct qp_go g = {0};
+    struct rxp m = {0};
 
     for (uint32_t qn = 0; qn < 4; qn++) {
         UNIT_PUSH(b->h, grant, grant, .qn = qn);
@@ -328,7 +328,7 @@ static void a_context_that_cannot_be_read_counts_as_absent(void **state)
 
     get(b, CTX_QP, 9, CTX_GET);
     unit_run(b->h, 3);
-    struct rd_req r;
+    struct rd_req r = {0};
     assert_true(RIG_POP(b, rd_req_ctx, &r));
     assert_int_equal(r.fn, FN_ADAPTER);
     assert_int_equal(r.len, QPC_BYTES);
@@ -357,7 +357,7 @@ static void cq_and_srq_contexts_have_caches_of_their_own(void **state)
     UNIT_PUSH(b->h, ctx_get_cq, ctx_get, .number = 5, .kind = CTX_CQ);
     UNIT_PUSH(b->h, ctx_get_wqe, ctx_get, .number = 5, .kind = CTX_SRQ);
     rig_cycles(b, 12);
-    struct ctx_got m;
+    struct ctx_got m = {0};
     assert_true(RIG_POP(b, ctx_got_cq, &m));
     assert_int_equal(m.cx, cq);
     assert_true(RIG_POP(b, ctx_got_wqe, &m));

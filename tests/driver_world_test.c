@@ -1,255 +1,6 @@
 /* driver and control path in a whole system: two hosts with real adapters, a switch between them;
  * QPs are reset, broken, destroyed and functions reset while work is under way. */
-#include "sim/host/driver.h"
-#include "sim/system/world.h"
-
-#include "model/defs.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-enum { HOSTS = 2, QPS = 4, DONE_MAX = 4096 };
-
-struct side {
-    struct world *w;
-    struct machine *m;
-    unsigned host;
-    uint32_t driver, pd, mr, cq, srq, qp[QPS];
-    struct driver_completion done[DONE_MAX];
-    uint32_t dones, asyncs;
-    struct driver_async async[16];
-};
-
-static struct hca_param p;
-static struct world *w;
-static struct side side[HOSTS];
-
-/* --- the actor -------------------------------------------------------------------------------- */
-
-static void drain(struct side *s, uint64_t now)
-{
-    struct mmio_req r;
-    struct driver_stamp stamp;
-    struct driver_completion d;
-    struct driver_async a;
-    uint64_t at;
-
-    while (machine_mmio(s->m, &at, &r)) {
-        world_mmio(s->w, s->host, at > now ? at : now, &r);
-    }
-    while (machine_stamp(s->m, &stamp)) {}
-    while (machine_completion(s->m, &d)) {
-        s->done[s->dones++ % DONE_MAX] = d;
-    }
-    while (machine_async(s->m, &a)) {
-        s->async[s->asyncs++ % 16] = a;
-    }
-}
-
-static uint64_t next(void *self)
-{
-    return machine_next(((struct side *)self)->m);
-}
-
-static void act(void *self, uint64_t now)
-{
-    machine_act(((struct side *)self)->m, now);
-    drain(self, now);
-}
-
-static void seen(void *self, uint64_t at, const struct seen *m)
-{
-    machine_seen(((struct side *)self)->m, at, m);
-    drain(self, at);
-}
-
-static void irq(void *self, uint64_t at, const struct irq *m)
-{
-    machine_irq(((struct side *)self)->m, at, m);
-    drain(self, at);
-}
-
-static void answer(void *self, uint64_t at, const struct mmio_rsp *m)
-{
-    machine_answer(((struct side *)self)->m, at, m);
-    drain(self, at);
-}
-
-/* --- set-up ----------------------------------------------------------------------------------- */
-
-static void run_ns(uint64_t ns)
-{
-    (void)world_run(w, world_now(w) + ns * 1000, NULL, NULL);
-}
-
-static void settle(void)
-{
-    struct hca_error err;
-
-    for (unsigned i = 0; i < 1000 && (machine_pending(side[0].m) || machine_pending(side[1].m));
-         i++) {
-        run_ns(100000);
-    }
-    for (unsigned h = 0; h < HOSTS; h++) {
-        if (machine_failed(side[h].m, &err)) {
-            fail_msg("host %u: %s", h, err.text);
-        }
-        assert_false(machine_pending(side[h].m));
-    }
-}
-
-static uint32_t make_qp(struct side *s, uint8_t type, bool native, bool shared)
-{
-    struct hca_error err;
-    const struct driver_qp q = {.pd = s->pd,
-                                .send_cq = s->cq,
-                                .recv_cq = s->cq,
-                                .srq = shared ? s->srq : DRIVER_NONE,
-                                .sq_entries = 64,
-                                .rq_entries = 64,
-                                .sq_psn = 0xfffffe,
-                                .qkey = 5,
-                                .access = 15,
-                                .mtu_bytes = 1024,
-                                .inline_bytes = 64,
-                                .type = type,
-                                .native = native,
-                                .sge_max = 2,
-                                .rd_atomic = 4,
-                                .rd_atomic_dest = 4,
-                                .timeout = 8,
-                                .retry_cnt = 3,
-                                .rnr_retry = 3,
-                                .min_rnr_timer = 1,
-                                .weight = 1,
-                                .mmio_wqe = 1};
-    const uint32_t id = driver_qp(s->m, &q, &err);
-
-    if (id == DRIVER_NONE) {
-        fail_msg("%s", err.text);
-    }
-    return id;
-}
-
-static void open_side(unsigned h, uint8_t type, bool native, bool shared)
-{
-    struct side *const s = &side[h];
-    struct hca_error err;
-    const struct actor a = {s, h, next, act, seen, irq, answer, NULL};
-
-    *s = (struct side){.w = w, .host = h};
-    s->m = machine_open(&p, world_host(w, h), h, &err);
-    assert_non_null(s->m);
-    assert_true(world_add(w, &a));
-    s->driver = driver_open(s->m, &(struct driver_place){0}, &err);
-    s->pd = driver_pd(s->m, s->driver, &err);
-    const struct driver_mr mr = {.pd = s->pd, .va = 0x10000, .bytes = 1 << 20, .access = 15};
-    s->mr = driver_mr(s->m, &mr, &err);
-    const struct driver_cq cq = {.driver = s->driver, .entries = 2048, .native = native};
-    s->cq = driver_cq(s->m, &cq, &err);
-    const struct driver_srq srq = {
-        .pd = s->pd, .entries = 128, .limit = 4, .sge_max = 1, .native = native};
-    s->srq = driver_srq(s->m, &srq, &err);
-    for (unsigned i = 0; i < QPS; i++) {
-        s->qp[i] = make_qp(s, type, native, shared);
-    }
-}
-
-static void connect(unsigned i)
-{
-    struct driver_peer peer[HOSTS];
-
-    for (unsigned h = 0; h < HOSTS; h++) {
-        driver_qp_peer(side[h].m, side[h].qp[i], &peer[h]);
-    }
-    for (unsigned h = 0; h < HOSTS; h++) {
-        driver_connect(side[h].m, side[h].qp[i], &peer[1 - h]);
-    }
-}
-
-static void up(uint8_t type, bool native, bool shared)
-{
-    const char *why;
-
-    w = world_open(&p, &why);
-    assert_non_null(w);
-    for (unsigned h = 0; h < HOSTS; h++) {
-        struct driver_address a;
-        open_side(h, type, native, shared);
-        driver_address(&p, h, 0, 0, &a);
-        net_address(world_net(w), h, a.mac, a.lid);
-    }
-    settle();
-    for (unsigned i = 0; i < QPS; i++) {
-        connect(i);
-    }
-    settle();
-}
-
-static void down(void)
-{
-    for (unsigned h = 0; h < HOSTS; h++) {
-        machine_close(side[h].m);
-    }
-    world_close(w);
-}
-
-/* --- work ------------------------------------------------------------------------------------- */
-
-static struct driver_wr wr(const struct side *s, unsigned i, uint8_t opcode, uint32_t len)
-{
-    const struct side *const to = &side[1 - s->host];
-
-    return (struct driver_wr){.wr_id = 1,
-                              .qp = s->qp[i],
-                              .srq = DRIVER_NONE,
-                              .opcode = opcode,
-                              .flags = WRF_SIGNALED,
-                              .nsge = 1,
-                              .imm = 0x01020304,
-                              .rkey = driver_mr_key(to->m, to->mr),
-                              .raddr = driver_mr_va(to->m, to->mr) + 0x8000,
-                              .compare = 0,
-                              .swap_add = 7,
-                              .sge = {{.mr = s->mr, .len = len, .off = 0x100}}};
-}
-
-static void post(struct side *s, const struct driver_wr *x)
-{
-    const uint64_t now = host_now(world_host(w, s->host));
-
-    if (!driver_post(s->m, now, x)) {
-        fail_msg("%s", driver_why(s->m));
-    }
-}
-
-static void post_recv(struct side *s, unsigned i, uint64_t id)
-{
-    const struct driver_wr x = {.wr_id = id,
-                                .qp = s->qp[i],
-                                .srq = DRIVER_NONE,
-                                .opcode = DRIVER_WR_RECV,
-                                .nsge = 1,
-                                .sge = {{.mr = s->mr, .len = 8192, .off = 0x20000}}};
-
-    post(s, &x);
-}
-
-static uint32_t count(const struct side *s, uint8_t status, bool recv)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < s->dones; i++) {
-        n += s->done[i].status == status && s->done[i].recv == recv;
-    }
-    return n;
-}
-
-/* --- tests ------------------------------------------------------------------------------------ */
+#include "tests/driver_world.h"
 
 static void every_opcode_completes_in_both_formats_with_the_right_bytes(void **state)
 {
@@ -283,6 +34,62 @@ static void every_opcode_completes_in_both_formats_with_the_right_bytes(void **s
         assert_memory_equal(back, bytes, 3000);
         assert_true(side[1].done[1].imm == 0x01020304 && side[1].done[1].wr_id == 101);
         assert_true(side[1].done[2].opcode == WC_RECV_IMM && side[1].done[2].byte_len == 3000);
+        down();
+    }
+}
+
+static uint8_t status_of(struct side *s, struct driver_wr *x)
+{
+    s->dones = 0;
+    post(s, x);
+    run_ns(100000);
+    assert_true(s->dones >= 1);
+    return s->done[0].status;
+}
+
+static void a_key_registered_by_work_request_opens_memory_until_it_is_invalidated(void **state)
+{
+    (void)state;
+    struct hca_error err;
+
+    for (unsigned native = 0; native < 2; native++) {
+        up(QPT_RC, native != 0, false);
+        struct side *const s = &side[0], *const t = &side[1];
+        const struct driver_mr spec = {
+            .pd = t->pd, .va = 0x900100, .bytes = 20000, .access = 0, .flags = DRIVER_MR_FAST};
+        const uint32_t mr = driver_mr(t->m, &spec, &err);
+        uint32_t word = 0x600d, back = 0;
+        settle();
+        struct driver_wr w = wr(s, 0, WR_WRITE, 4);
+        w.rkey = driver_mr_key(t->m, mr);
+        w.raddr = driver_mr_va(t->m, mr) + 19996;
+        assert_true(driver_mr_write(s->m, s->mr, 0x100, &word, 4));
+        struct driver_wr reg = wr(t, 1, WR_FAST_REG, 0);
+        reg.nsge = 0;
+        reg.key_mr = mr;
+        reg.key_access = ACC_LOCAL_WRITE | ACC_REMOTE_WRITE;
+        assert_int_equal(status_of(t, &reg), WC_OK);
+        assert_int_equal(status_of(s, &w), WC_OK);
+        assert_true(driver_mr_read(t->m, mr, 19996, &back, 4));
+        assert_int_equal(back, word);
+
+        struct driver_wr inv = wr(s, 0, WR_SEND_INV, 16);
+        inv.rkey = w.rkey;
+        post_recv(t, 0, 9);
+        t->dones = 0;
+        assert_int_equal(status_of(s, &inv), WC_OK);
+        assert_true(t->dones == 1 && (t->done[0].wc_flags & CQE_INVALIDATE) != 0);
+        assert_int_equal(t->done[0].imm, w.rkey);
+        assert_int_equal(status_of(s, &w), WC_REM_ACCESS);
+
+        assert_int_equal(status_of(t, &reg), WC_OK); /* again, and closed by its owner */
+        struct driver_wr close = wr(t, 1, WR_LOCAL_INV, 0);
+        close.nsge = 0;
+        close.rkey = w.rkey;
+        w.qp = s->qp[2];
+        assert_int_equal(status_of(s, &w), WC_OK);
+        assert_int_equal(status_of(t, &close), WC_OK);
+        assert_int_equal(status_of(s, &w), WC_REM_ACCESS);
         down();
     }
 }
@@ -470,6 +277,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(every_opcode_completes_in_both_formats_with_the_right_bytes,
                                defaults),
+        cmocka_unit_test_setup(
+            a_key_registered_by_work_request_opens_memory_until_it_is_invalidated, defaults),
         cmocka_unit_test_setup(a_qp_set_to_error_flushes_all_and_works_again_after_reset, defaults),
         cmocka_unit_test_setup(a_qp_destroyed_under_traffic_disturbs_no_other, defaults),
         cmocka_unit_test_setup(a_function_reset_under_traffic_ends_its_dma_and_comes_up_again,

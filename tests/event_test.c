@@ -224,6 +224,27 @@ static void known_pages_give_the_element_one_cycle_after_the_event_is_seen(void 
     hca_close(h);
 }
 
+static void a_stream_of_events_does_not_hold_interrupts_up(void **state)
+{
+    (void)state;
+    struct hca *const h = fresh();
+    uint32_t last = 0;
+
+    notify(h, 0, 0);
+    cycles(h, 60);
+    for (uint32_t i = 0; i < 100; i++) {
+        notify(h, 0, i);
+        UNIT_PUSH(h, cmd_irq, cq_event, .fn = 1, .vector = 0);
+        cycles(h, 1);
+    }
+    cycles(h, 200);
+    for (uint32_t i = 0; i < wrotes; i++) {
+        assert_true(wrote[i].cls == CLS_INTERRUPT || i - last <= 8);
+        last = wrote[i].cls == CLS_INTERRUPT ? i : last;
+    }
+    hca_close(h);
+}
+
 static void a_masked_vector_raises_once_when_unmasked(void **state)
 {
     (void)state;
@@ -430,6 +451,7 @@ int main(void)
         cmocka_unit_test(element_then_tail_then_interrupt_and_the_bytes_of_the_abi),
         cmocka_unit_test(both_rings_follow_the_masks_of_the_driver_over_two_rounds),
         cmocka_unit_test(known_pages_give_the_element_one_cycle_after_the_event_is_seen),
+        cmocka_unit_test(a_stream_of_events_does_not_hold_interrupts_up),
         cmocka_unit_test(a_masked_vector_raises_once_when_unmasked),
         cmocka_unit_test(a_vector_that_was_never_programmed_sends_nothing),
         cmocka_unit_test(moderation_ends_by_count_or_exactly_at_its_deadline),

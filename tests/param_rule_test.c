@@ -129,6 +129,12 @@ static const struct {
     {"hca.fn_max=256 hca.qp_max=4097",
      "hca.qp_max = 4097: must not exceed 1048576 when multiplied by hca.fn_max = 256 (--set) (QPs "
      "of one adapter, a bound on memory)"},
+    {"hca.pvrdma_version=17",
+     "hca.pvrdma_version = 17: knows no other wire than roce1 with port.wire = roce2 (default) "
+     "(RoCE v2 came with version 18)"},
+    {"hca.pvrdma_version=19 hca.fn_max=2",
+     "hca.pvrdma_version = 19: must be 20 with hca.fn_max = 2 (--set) (before it the QP number on "
+     "the wire is the handle of one function)"},
     {"hca.fn_max=256 hca.mr_max=65537",
      "hca.mr_max = 65537: must not exceed 16777216 when multiplied by hca.fn_max = 256 (--set) "
      "(key indices have 24 bits)"},
@@ -152,6 +158,9 @@ static const struct {
     {"hca.event_moderation_count=2",
      "hca.event_moderation_ns = 0: must be above 0 with hca.event_moderation_count = 2 (--set) (a "
      "held event needs a time at which it leaves)"},
+    {"pcie.ack_interval_bytes=16 pcie.fc_interval_bytes=20",
+     "pcie.ack_interval_bytes = 16: leaves no room for TLPs together with pcie.fc_interval_bytes = "
+     "20 (--set) (a DLLP has 8 bytes; together they may take half of the link)"},
     {"pcie.posted_data_credits=15", "pcie.posted_data_credits = 15: times 16 bytes must not be "
                                     "below pcie.mps_bytes = 256 (default) (one posted TLP needs "
                                     "MPS / 16 data credits)"},

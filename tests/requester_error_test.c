@@ -242,6 +242,30 @@ static void the_longest_messages_keep_their_psns_apart(void **state)
     peer_close(e);
 }
 
+static void a_read_of_all_psns_waits_until_nothing_else_is_open(void **state)
+{
+    (void)state;
+    const struct hca_param p = peer_param();
+    struct peer *const e = peer_open(&p, 1, 1);
+    struct wqe w = peer_wr(WR_READ, 1U << 30);
+
+    e->mtu = 256;
+    peer_image(e, 0)->s.mtu_bytes = 256;
+    e->deaf = true;
+    peer_post_n(e, 0, WR_WRITE, 8, 1);
+    w.nsge = 2;
+    w.len = 1U << 31;
+    w.sge[1] = (struct sge){5, 1U << 30, 9};
+    assert_true(peer_post(e, 0, &w));
+    peer_ring(e, 0);
+    peer_run(e, 1000);
+    assert_int_equal(e->packets, 1);
+    peer_ack(e, 0, PEER_PSN0, 0x1f);
+    peer_run(e, 500);
+    assert_int_equal(e->packets, 2);
+    peer_close(e);
+}
+
 static void a_long_write_crosses_the_psn_wrap(void **state)
 {
     (void)state;
@@ -295,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_weight_is_a_share_of_the_packets),
         cmocka_unit_test(more_messages_than_records_wait_for_their_turn),
         cmocka_unit_test(the_longest_messages_keep_their_psns_apart),
+        cmocka_unit_test(a_read_of_all_psns_waits_until_nothing_else_is_open),
         cmocka_unit_test(a_long_write_crosses_the_psn_wrap),
         cmocka_unit_test(inline_data_and_its_record_leave_with_the_packet),
     };

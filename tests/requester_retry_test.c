@@ -137,17 +137,56 @@ static void an_ack_behind_a_missing_read_response_asks_for_it_again_once(void **
     (void)state;
     struct peer *const e = fresh(1);
 
+    peer_image(e, 0)->s.retry_cnt = 1; /* the responses behind the gap cost one try in all */
     peer_post_n(e, 0, WR_READ, 1024, 1);
     while (e->back_tail == 0) {
         peer_cycle(e);
     }
     e->back_head = e->back_tail; /* the response is lost */
-    peer_post_n(e, 0, WR_WRITE, 64, 5);
-    assert_true(peer_until(e, 0, 6, 4000));
+    peer_post_n(e, 0, WR_WRITE, 64, 30);
+    assert_true(peer_until(e, 0, 31, 4000));
     assert_int_equal(e->b->h->y.s.requester_timeouts, 0);
     assert_true(e->b->h->y.s.requester_gaps > 1); /* more than one ACK showed it */
-    assert_in_range(e->repeats, 2, 6);            /* the READ and what was sent behind it */
+    assert_in_range(e->repeats, 2, 31);           /* the READ and what was sent behind it */
     peer_close(e);
+}
+
+/* WRITEs of three pieces are being sent again when an ACK comes after all; the wire has room for
+ * two and two pieces of the third. */
+static void a_message_may_retire_between_two_pieces_of_its_repetition(void **state)
+{
+    (void)state;
+    for (uint32_t acked = 1; acked <= 4; acked++) {
+        struct peer *const e = fresh(1);
+        struct wqe w = peer_wr(WR_WRITE, 0);
+
+        w.nsge = 3;
+        w.len = 600;
+        for (uint32_t i = 0; i < 3; i++) {
+            w.sge[i] = (struct sge){0x1000 * i, 200, i};
+        }
+        for (uint32_t i = 0; i < 4; i++) {
+            w.wr_id = i + 1;
+            assert_true(peer_post(e, 0, &w));
+        }
+        e->back_drop = 1000;
+        peer_ring(e, 0);
+        while (e->b->h->y.s.requester_retransmitted == 0) {
+            e->hold = e->b->h->y.s.requester_timeouts != 0; /* 8 pieces get out */
+            peer_cycle(e);
+        }
+        e->back_drop = 0;
+        peer_ack(e, 0, PEER_PSN0 + acked - 1, 0x1f);
+        peer_run(e, 200);
+        assert_int_equal(e->qp[0].completed, acked);
+        e->hold = 0;
+        assert_true(peer_until(e, 0, 4, 5000));
+        peer_post_n(e, 0, WR_WRITE, 3000, 3);
+        assert_true(peer_until(e, 0, 7, 5000));
+        assert_int_equal(e->b->h->y.s.requester_timeouts, 1);
+        peer_settle(e);
+        peer_close(e);
+    }
 }
 
 static void an_rnr_nak_waits_its_time_while_earlier_messages_complete(void **state)
@@ -392,6 +431,7 @@ int main(void)
         cmocka_unit_test(a_sequence_nak_repeats_from_its_psn_on_at_once),
         cmocka_unit_test(a_read_goes_on_where_its_responses_stopped),
         cmocka_unit_test(an_ack_behind_a_missing_read_response_asks_for_it_again_once),
+        cmocka_unit_test(a_message_may_retire_between_two_pieces_of_its_repetition),
         cmocka_unit_test(an_rnr_nak_waits_its_time_while_earlier_messages_complete),
         cmocka_unit_test(rnr_tries_run_out_unless_they_are_endless),
         cmocka_unit_test(no_more_packets_are_open_than_the_window_allows),

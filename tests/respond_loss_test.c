@@ -27,7 +27,7 @@ static void a_perfect_network_executes_all_operations_in_order(void **state)
 
     for (uint64_t seed = 1; seed <= seeds(3); seed++) {
         print_message("seed %llu\n", (unsigned long long)seed);
-        p_run(&param, seed, 100, (struct p_faults){0});
+        (void)p_run(&param, seed, 100, (struct p_faults){0});
     }
 }
 
@@ -39,7 +39,8 @@ static void loss_duplication_and_reordering_change_nothing_in_the_end(void **sta
     for (uint64_t seed = 1; seed <= seeds(10); seed++) {
         const uint32_t s = (uint32_t)seed;
         print_message("seed %u\n", s);
-        p_run(&param, seed, 60, (struct p_faults){s % 4 * 3, s % 3 * 5, s % 5 * 5, s % 4 * 20});
+        (void)p_run(&param, seed, 60,
+                    (struct p_faults){s % 4 * 3, s % 3 * 5, s % 5 * 5, s % 4 * 20, 0});
     }
 }
 
@@ -58,7 +59,26 @@ static void every_parameter_of_the_responder_leaves_the_results_alone(void **sta
         p.hca_arbiter_quantum_bytes = s % 2 == 0 ? 64 : 4096;
         p.hca_relaxed_ordering = s % 2;
         print_message("seed %u\n", s);
-        p_run(&p, seed, 60, (struct p_faults){s % 3 * 4, s % 4 * 4, s % 2 * 16, s % 5 * 15});
+        (void)p_run(&p, seed, 60,
+                    (struct p_faults){s % 3 * 4, s % 4 * 4, s % 2 * 16, s % 5 * 15, 0});
+    }
+}
+
+static void neither_the_order_of_ticks_nor_sleeping_units_change_anything(void **state)
+{
+    (void)state;
+    const struct hca_param param = small();
+    const struct p_faults f = {4, 4, 10, 20, 0};
+
+    for (uint64_t seed = 1; seed <= seeds(2); seed++) {
+        const uint64_t want = p_run(&param, seed, 50, f);
+        const unsigned modes[] = {HCA_MODE_CHECK | HCA_MODE_REVERSE,
+                                  HCA_MODE_CHECK | HCA_MODE_SHUFFLE, HCA_MODE_NOSKIP};
+        for (uint32_t m = 0; m < 3; m++) {
+            struct p_faults g = f;
+            g.mode = modes[m];
+            assert_true(p_run(&param, seed, 50, g) == want);
+        }
     }
 }
 
@@ -233,6 +253,7 @@ int main(void)
         cmocka_unit_test(a_perfect_network_executes_all_operations_in_order),
         cmocka_unit_test(loss_duplication_and_reordering_change_nothing_in_the_end),
         cmocka_unit_test(every_parameter_of_the_responder_leaves_the_results_alone),
+        cmocka_unit_test(neither_the_order_of_ticks_nor_sleeping_units_change_anything),
         cmocka_unit_test(without_replays_packets_of_a_qp_leave_in_the_order_of_psns),
         cmocka_unit_test(hostile_packets_and_resets_lose_no_wqe_slot_record_or_pin),
     };

@@ -100,14 +100,17 @@ static inline void p_verify(struct peer *p)
 
 struct p_faults {
     uint32_t drop, dup, reorder, stall; /* percent */
+    unsigned mode;                      /* of the kernel; 0: HCA_MODE_CHECK */
 };
 
-/* Four QPs with ops random operations each, until all are done; then the verdict. */
-static inline void p_run(const struct hca_param *param, uint64_t seed, uint32_t ops,
-                         struct p_faults f)
+/* Four QPs with ops random operations each, until all are done; then the verdict. The hash of all
+ * that crossed a wire. */
+static inline uint64_t p_run(const struct hca_param *param, uint64_t seed, uint32_t ops,
+                             struct p_faults f)
 {
     struct peer *const p = p_open(param, 4, seed);
 
+    p->w->h->y.mode = f.mode != 0 ? f.mode : HCA_MODE_CHECK;
     p->drop = f.drop;
     p->dup = f.dup;
     p->reorder = f.reorder;
@@ -129,5 +132,7 @@ static inline void p_run(const struct hca_param *param, uint64_t seed, uint32_t 
         p_cycle(p);
     }
     p_verify(p);
+    const uint64_t hash = system_hash(&p->w->h->y);
     p_close(p);
+    return hash;
 }

@@ -28,6 +28,7 @@ static inline struct one fresh(enum qp_type type, enum qp_format format, uint32_
     const struct hca_param p = small();
     struct one o = {.b = rig_open(&p, 1ULL << U_wqe_fetch, seed)};
 
+    o.b->contiguous = format == FORMAT_NATIVE;
     o.c = &o.b->h->ctx.qp[CX];
     rig_qp_init(&o.q, o.c, QN, type, format, ENTRIES, ENTRIES, sge);
     return o;

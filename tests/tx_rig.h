@@ -26,6 +26,7 @@ struct rig {
     uint64_t rng, ctx_bytes;
     uint32_t latency, jitter, stall;
     struct rig_read read[RIG_READS];
+    bool contiguous; /* rings are: a read may cross a page */
     uint64_t faults; /* addresses from here on cannot be read; 0: all can */
     uint64_t reads, ctx_reads, ctx_writes, head_writes, pages;
     uint64_t last_ctx_write; /* address */
@@ -92,6 +93,7 @@ static inline void rig_take_read(struct rig *b, int client)
     assert_false(r->used);
     *r = (struct rig_read){.m = *POP(&b->h->y.t, q), .client = client, .used = 1};
     assert_true(r->m.len > 0 && r->m.len <= PAGE_BYTES);
+    assert_true(b->contiguous || r->m.addr % PAGE_BYTES + r->m.len <= PAGE_BYTES);
     r->due = b->h->y.k.now + b->latency + (b->jitter == 0 ? 0 : rig_random(b, b->jitter));
     b->reads++;
     b->ctx_reads += client == RIG_CTX;

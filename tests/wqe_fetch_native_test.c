@@ -118,6 +118,32 @@ static void chunks_that_make_no_sense_are_dropped_and_the_ring_is_read(void **st
     rig_close(o.b);
 }
 
+/* Ring indices in MMIO chunks have 16 bits: one that was used must not be taken for its successor.
+ */
+static void a_chunk_is_not_taken_for_the_wqe_of_the_next_round_of_indices(void **state)
+{
+    (void)state;
+    struct one o = fresh(QPT_RC, FORMAT_NATIVE, 1, 1);
+    unsigned status;
+    struct wqe w = {.opcode = WR_SEND, .nsge = 1, .len = 8, .sge = {{64, 8, 1}}};
+
+    w.wr_id = 1;
+    carry(&o, 0, rig_post_native(o.b, &o.q, o.c, &w, NULL));
+    grant(&o, true);
+    assert_int_equal(work(&o, 300, &status)->wr_id, 1);
+    w.wr_id = 2;
+    (void)rig_post_native(o.b, &o.q, o.c, &w, NULL);
+    o.c->tx.head = 1;
+    grant(&o, true);
+    assert_int_equal(work(&o, 300, &status)->wr_id, 2);
+    o.c->tx.head = o.c->tx.tail = o.q.tail = 65536; /* 65,534 WQEs later */
+    w.wr_id = 3;
+    (void)rig_post_native(o.b, &o.q, o.c, &w, NULL);
+    grant(&o, true);
+    assert_int_equal(work(&o, 300, &status)->wr_id, 3);
+    rig_close(o.b);
+}
+
 static void a_native_tail_further_ahead_than_the_ring_is_a_fault(void **state)
 {
     (void)state;
@@ -138,6 +164,7 @@ int main(void)
         cmocka_unit_test(native_wqes_of_all_sizes_arrive_wherever_they_lie_in_the_ring),
         cmocka_unit_test(a_wqe_carried_by_mmio_is_not_read_from_memory),
         cmocka_unit_test(chunks_that_make_no_sense_are_dropped_and_the_ring_is_read),
+        cmocka_unit_test(a_chunk_is_not_taken_for_the_wqe_of_the_next_round_of_indices),
         cmocka_unit_test(a_native_tail_further_ahead_than_the_ring_is_a_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@ static struct two fresh(enum qp_format format, bool srq, uint64_t seed)
     p.hca_srq_max = 8;
     p.hca_mr_max = 16;
     o.b = rig_open(&p, 1ULL << U_wqe_fetch, seed);
+    o.b->contiguous = format == FORMAT_NATIVE;
     for (uint32_t i = 0; i < QPS; i++) {
         o.c[i] = &o.b->h->ctx.qp[i];
         rig_qp_init(&o.q[i], o.c[i], i, QPT_RC, format, 16, ENTRIES, 2);
@@ -92,7 +93,7 @@ static unsigned answer(struct two *o, uint32_t n, struct rq_wqe *m, struct wqe *
 
 static unsigned next(struct two *o, uint32_t qp, struct wqe *w)
 {
-    struct rq_wqe m;
+    struct rq_wqe m = {0};
 
     ask(o, qp, RQ_NEXT);
     const unsigned status = answer(o, 3000, &m, w);
@@ -179,7 +180,7 @@ static void a_doorbell_fetches_ahead_so_that_the_packet_finds_its_wqe(void **sta
 {
     (void)state;
     struct two o = fresh(FORMAT_PVRDMA, false, 1);
-    struct rq_wqe m;
+    struct rq_wqe m = {0};
     struct wqe w;
 
     o.b->latency = 400;
@@ -196,7 +197,7 @@ static void the_last_wqe_comes_again_after_its_slot_was_used_for_another(void **
 {
     (void)state;
     struct two o = fresh(FORMAT_PVRDMA, true, 1);
-    struct rq_wqe m;
+    struct rq_wqe m = {0};
     struct wqe w;
 
     for (uint32_t i = 0; i < 8; i++) {
@@ -289,7 +290,7 @@ static void a_flush_takes_every_wqe_and_later_doorbells_are_reported(void **stat
     (void)state;
     struct two o = fresh(FORMAT_PVRDMA, false, 1);
     struct rq_wqe m = {0};
-    struct qp_event more;
+    struct qp_event more = {0};
 
     for (uint32_t i = 0; i < 5; i++) {
         rig_post_recv(o.b, &o.q[2], &o.c[2]->s.rq, false, i, sge_of(i));
@@ -324,7 +325,7 @@ static void wqes_of_an_srq_are_not_flushed_with_a_qp(void **state)
 {
     (void)state;
     struct two o = fresh(FORMAT_PVRDMA, true, 1);
-    struct rq_wqe m;
+    struct rq_wqe m = {0};
 
     rig_post_recv(o.b, &o.q[0], &o.srq->s.ring, false, 1, sge_of(0));
     UNIT_PUSH(o.b->h, rsp_flush, rq_get, .qn = 2, .cx = 2, .op = RQ_FLUSH);

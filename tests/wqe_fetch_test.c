@@ -87,11 +87,36 @@ static void runs_are_read_ahead_and_end_at_page_and_producer_index(void **state)
     rig_close(o.b);
 }
 
+static void a_run_that_begins_between_runs_ends_at_the_page_too(void **state)
+{
+    (void)state;
+    struct one o = fresh(QPT_RC, FORMAT_PVRDMA, 1, 1);
+    unsigned status;
+
+    for (uint32_t n = 0; n < 200; n++) { /* 3 at a time: no multiple of 4 falls on the page */
+        for (uint32_t i = 0; i < 3 && n % 3 == 0; i++) {
+            const struct wqe w = random_rc(o.b, 1);
+            rig_post(o.b, &o.q, o.c, &w);
+        }
+        if (n == 90) { /* many more: whole runs from an odd index on */
+            for (uint32_t i = 0; i < 40; i++) {
+                const struct wqe w = random_rc(o.b, 1);
+                rig_post(o.b, &o.q, o.c, &w);
+            }
+        }
+        grant(&o, true);
+        (void)work(&o, 1000, &status);
+        assert_int_equal(status, WORK_OK); /* the rig refuses reads that cross a page */
+        o.c->tx.head = n + 1;
+    }
+    rig_close(o.b);
+}
+
 static void a_wqe_at_hand_takes_the_configured_time(void **state)
 {
     (void)state;
     struct one o = fresh(QPT_RC, FORMAT_PVRDMA, 1, 1);
-    struct work m;
+    struct work m = {0};
     unsigned status;
     const struct wqe w = random_rc(o.b, 1);
 
@@ -324,6 +349,7 @@ int main(void)
         cmocka_unit_test(every_posted_wqe_is_handed_on_in_order_with_its_fields),
         cmocka_unit_test(a_ring_without_a_new_doorbell_is_not_read_again),
         cmocka_unit_test(runs_are_read_ahead_and_end_at_page_and_producer_index),
+        cmocka_unit_test(a_run_that_begins_between_runs_ends_at_the_page_too),
         cmocka_unit_test(a_wqe_at_hand_takes_the_configured_time),
         cmocka_unit_test(a_producer_index_out_of_range_is_a_fault_and_harms_nothing),
         cmocka_unit_test(a_ring_that_cannot_be_read_is_a_fault),

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { RECORD_BYTES_MIN = 16 }; /* of a frame in a capture file */
+
 bool import_fail(struct import *im, enum hct_status status, const char *format, ...)
 {
     va_list ap;
@@ -249,7 +251,12 @@ static enum hct_status import(struct import *im, const struct import_options *op
 {
     im->opt = opt != NULL ? *opt : (struct import_options){0};
     im->scratch = malloc(CAPTURE_RECORD_MAX + 64);
-    im->mirror = calloc(MIRROR_SETS, sizeof *im->mirror);
+    im->table_sets = TABLE_SETS_MIN;
+    while (im->table_sets < TABLE_SETS_MAX &&
+           (im->memory == NULL || im->table_sets < im->memory_bytes / RECORD_BYTES_MIN)) {
+        im->table_sets *= 2;
+    }
+    im->mirror = calloc(im->table_sets, sizeof *im->mirror);
     bool ok = im->scratch != NULL && im->mirror != NULL;
     ok = ok ? pair_open(im) && spool_open(im) : import_no_memory(im);
     ok = ok && run(im);
@@ -287,7 +294,7 @@ enum hct_status hct_import_memory(const void *data, size_t bytes, const char *na
                                   struct import_summary *sum, FILE *report, struct hct_error *err)
 {
     struct import im = {.capture = name,
-                        .memory = data,
+                        .memory = data != NULL ? data : "",
                         .memory_bytes = bytes,
                         .path = path,
                         .report = report,

@@ -87,7 +87,7 @@ static uint64_t identity(const struct frame *f, const struct shell *s, uint32_t 
  * copy from a retransmission. */
 static bool is_mirrored(struct import *im, const struct frame *f, uint64_t id)
 {
-    struct mirror_entry *e = &im->mirror[id % MIRROR_SETS];
+    struct mirror_entry *e = &im->mirror[id % im->table_sets];
     /* A datagram is never sent again: its PSN counts like an identification. */
     const bool counts =
         (f->hdr.wire == PKT_ROCE2_V4 && f->hdr.ip_id != 0) || f->hdr.opcode >> 5 == PKT_UD;

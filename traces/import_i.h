@@ -17,7 +17,8 @@
 enum {
     PSN_JUMP = 65536,        /* PSNs further apart than this belong to different lives of a QP */
     REUSE_IDLE_NS = 1000000, /* a QP that comes to life again was silent for that long at least */
-    MIRROR_SETS = 65536,     /* frames remembered for finding mirrored copies                  */
+    TABLE_SETS_MAX = 65536,  /* frames remembered for finding mirrored copies                  */
+    TABLE_SETS_MIN = 64,     /* for a short capture in memory */
     PAIR_CANDIDATES = 4,     /* directions that may be the peer of one, kept per direction    */
     ARRIVALS_KEPT = 64,      /* last arrivals of a QP that an operation may depend on         */
     READ_HOLES = 4,          /* runs of missing READ responses that may be filled later       */
@@ -270,6 +271,7 @@ struct import {
     struct mirror_entry {
         uint64_t hash, time_ns, number, pass;
     } * mirror;
+    uint32_t table_sets; /* a power of two */
     uint64_t now_ns, first_ns, expect_frames;
     uint64_t tunnel[TUNNEL_KINDS][2]; /* stripped, refused */
     uint64_t wire[PKT_WIRES];

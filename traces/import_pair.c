@@ -6,7 +6,7 @@
 
 /* Requests seen lately: sets of WAYS entries by (source, destination, PSN). */
 enum {
-    PAIR_SETS = 16384,
+    SETS_SHARE = 4, /* sets are table_sets / SETS_SHARE */
     PAIR_WAYS = 8,
     SHARE_OF_RESPONSES = 8, /* one in so many must prove a pair */
     SEVERAL = 0x7FFFFFFF,
@@ -26,7 +26,8 @@ struct edge {
 
 bool pair_open(struct import *im)
 {
-    im->pair_table = calloc((size_t)PAIR_SETS * PAIR_WAYS, sizeof *im->pair_table);
+    im->pair_table =
+        calloc((size_t)im->table_sets / SETS_SHARE * PAIR_WAYS, sizeof *im->pair_table);
     return im->pair_table != NULL || import_no_memory(im);
 }
 
@@ -35,7 +36,7 @@ static struct pair_entry *set_of(struct import *im, uint32_t src, uint32_t dst, 
                                  uint16_t port, uint64_t *key)
 {
     *key = hash_mix((uint64_t)src << 40 | (uint64_t)dst << 24 | psn, port) | 1;
-    return &im->pair_table[(*key >> 20) % PAIR_SETS * PAIR_WAYS];
+    return &im->pair_table[(*key >> 20) % (im->table_sets / SETS_SHARE) * PAIR_WAYS];
 }
 
 static void remember(struct import *im, uint32_t half, uint32_t psn, uint16_t port)

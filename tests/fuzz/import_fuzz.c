@@ -132,7 +132,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const void *capture = data + 1;
     size_t bytes = size - 1;
     if (mode & 1) {
-        m = (struct image){.bytes = 0};
+        m.bytes = 0;
+        m.t_ns = 0;
+        memset(m.psn, 0, sizeof m.psn);
         build(&m, data + 1, size - 1);
         capture = m.data;
         bytes = m.bytes;

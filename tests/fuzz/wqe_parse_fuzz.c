@@ -1,4 +1,5 @@
-/* WQE parser: byte 0 picks format, QP type, owner and SGE limit, byte 1 how much of the WQE the ring
+/* WQE parser: byte 0 picks format, QP type, owner and SGE limit, byte 1 how much of the WQE
+ * the ring
  * holds, the rest is the WQE. An accepted WQE must keep the promises of struct wqe. */
 #include "model/wqe_fetch.h"
 
