@@ -172,12 +172,13 @@ static inline void connect(unsigned i)
     }
 }
 
-static inline void up(uint8_t type, bool native, bool shared)
+static inline void up_in(unsigned mode, uint8_t type, bool native, bool shared)
 {
     const char *why;
 
     w = world_open(&p, &why);
     assert_non_null(w);
+    world_set_mode(w, mode);
     for (unsigned h = 0; h < HOSTS; h++) {
         struct driver_address a;
         open_side(h, type, native, shared);
@@ -189,6 +190,11 @@ static inline void up(uint8_t type, bool native, bool shared)
         connect(i);
     }
     settle();
+}
+
+static inline void up(uint8_t type, bool native, bool shared)
+{
+    up_in(0, type, native, shared);
 }
 
 static inline void down(void)

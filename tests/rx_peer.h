@@ -55,7 +55,8 @@ struct p_packet {
 struct peer {
     struct world *w;
     struct p_qp *q;
-    uint32_t qps, drop, dup, reorder; /* percent */
+    uint32_t qps, timeout;       /* cycles */
+    uint32_t drop, dup, reorder; /* percent */
     struct p_packet *net;
     uint8_t shared[P_SHARED][4 * P_OPS * W_QPS]; /* results of fetch-and-add seen */
     uint32_t shared_count[P_SHARED];

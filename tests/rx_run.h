@@ -26,7 +26,7 @@ static inline void p_cycle(struct peer *p)
     for (uint32_t q = 0; q < p->qps; q++) {
         struct p_qp *const c = &p->q[q];
         p_send_next(p, q);
-        if (c->una < c->nxt && w->h->y.k.now > c->progress_at + P_TIMEOUT) {
+        if (c->una < c->nxt && w->h->y.k.now > c->progress_at + p->timeout) {
             c->nxt = c->una;
             c->progress_at = w->h->y.k.now;
         }
@@ -57,6 +57,7 @@ static inline struct peer *p_open(const struct hca_param *param, uint32_t qps, u
     p->q = test_calloc(W_QPS, sizeof *p->q);
     p->net = test_calloc(P_NET, sizeof *p->net);
     p->qps = qps;
+    p->timeout = P_TIMEOUT;
     p->w->rng = seed;
     p->w->user = p;
     p->w->frame = p_frame;
