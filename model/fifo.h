@@ -7,7 +7,8 @@
 #pragma once
 #include "model/kern.h"
 
-enum { EDGE = 255 }; /* in place of a unit: the other end lies outside the model */
+enum { EDGE = 255 };         /* in place of a unit: the other end lies outside the model */
+enum { ROOM_PER_CYCLE = 2 }; /* a wire to the edge with less room than this ends a run   */
 
 struct fifo {
     uint32_t head, tail;              /* free running                                             */
@@ -20,6 +21,7 @@ struct fifo {
     uint64_t full_since, full_cycles; /* time spent full                               */
     uint64_t hash;                    /* running hash over what was pushed                        */
     uint8_t from, to, id;
+    bool stop; /* to EDGE: a run ends as soon as the wire holds something */
 };
 
 static inline bool fifo_valid(const struct fifo *f, uint64_t now)
@@ -36,6 +38,12 @@ static inline bool fifo_ready(const struct fifo *f, uint64_t now)
 static inline uint32_t fifo_level(const struct fifo *f)
 {
     return f->tail - f->head;
+}
+
+/* To EDGE: the outside must take something out before another cycle may run. */
+static inline bool fifo_full_outside(const struct fifo *f)
+{
+    return (f->stop && f->tail != f->head) || f->tail - f->head + ROOM_PER_CYCLE > f->depth;
 }
 
 /* Slot index to fill; the caller writes the entry and stores f->last_at in its `at`. */
@@ -59,6 +67,9 @@ static inline uint32_t fifo_push(struct fifo *f, struct kern *k, uint64_t delay)
     const uint32_t slot = f->tail++ & f->mask;
     if (f->tail - f->head == f->depth) {
         f->full_since = k->now + 1;
+    }
+    if (f->to == EDGE) {
+        k->drain |= fifo_full_outside(f);
     }
     return slot;
 }

@@ -23,6 +23,7 @@ struct kern {
     uint64_t occupied[WHEEL / 64]; /* bit per wheel position that is not empty       */
     uint64_t wheel[WHEEL];         /* units due at cycle % WHEEL                     */
     uint64_t cycles, activations, moves;
+    bool drain; /* a wire to the outside must be emptied before the next cycle */
 };
 
 /* What a tick answers. moved: state, wires or statistics changed. wake: the earliest cycle at

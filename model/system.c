@@ -7,8 +7,6 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 
 __extension__ typedef unsigned __int128 u128;
 
-enum { ROOM_PER_CYCLE = 2 }; /* an OUT wire with less room than this ends a run */
-
 void system_open(struct system *y, const struct hca_param *p)
 {
     kern_init(&y->k);
@@ -129,6 +127,7 @@ static void run_cycle(struct system *y, void *handle, tick_fn *tick, state_hash_
             hca_assert(a.moved || state(handle, unit) == before); /* moved, but did not say so */
             if ((asleep >> unit & 1) != 0) {
                 check_asleep(y, unit, a);
+                continue; /* what it answers must not repair a wake that it forgot */
             }
         }
         unit_moved(y, unit, a);
@@ -137,9 +136,7 @@ static void run_cycle(struct system *y, void *handle, tick_fn *tick, state_hash_
 
 void system_stop_on(struct system *y, uint32_t wire)
 {
-    for (uint32_t i = 0; i < y->outs; i++) {
-        y->stop |= (uint32_t)(y->out[i] == wire) << i;
-    }
+    y->wire[wire].ctl->stop = true;
 }
 
 uint64_t system_head(const struct system *y, uint32_t wire)
@@ -149,17 +146,16 @@ uint64_t system_head(const struct system *y, uint32_t wire)
     return f->head == f->tail ? HCA_NEVER : system_ps(y, f->head_at);
 }
 
-/* True when something outside must be emptied before another cycle may run. */
+/* Whether something outside must be emptied before another cycle may run. Pushes keep the answer up
+ * to date during a run (fifo_push); what the caller took out since shows here. */
 static bool must_drain(const struct system *y)
 {
     for (uint32_t i = 0; i < y->outs; i++) {
-        const struct fifo *const f = y->wire[y->out[i]].ctl;
-        if (f->tail - f->head + ROOM_PER_CYCLE > f->depth ||
-            ((y->stop >> i & 1) != 0 && f->tail != f->head)) {
+        if (fifo_full_outside(y->wire[y->out[i]].ctl)) {
             return true;
         }
     }
-    return trace_near_full(&y->trace);
+    return false;
 }
 
 uint64_t system_run(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
@@ -167,13 +163,15 @@ uint64_t system_run(struct system *y, void *handle, tick_fn *tick, state_hash_fn
 {
     const bool every = (y->mode & (HCA_MODE_NOSKIP | HCA_MODE_CHECK)) != 0;
 
-    for (;;) {
+    for (y->k.drain = must_drain(y);;) {
+        /* Asked first: a run that ends because of an entry ends right behind its cycle, whether or
+         * not something else is due before the limit. */
+        if (y->k.drain || trace_near_full(&y->trace)) {
+            return y->k.now + 1;
+        }
         const uint64_t now = every ? y->k.now + 1 : kern_next(&y->k);
         if (now >= until) {
             break;
-        }
-        if (must_drain(y)) {
-            return y->k.now + 1;
         }
         run_cycle(y, handle, tick, state, now);
     }

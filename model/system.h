@@ -27,7 +27,6 @@ struct system {
     uint64_t shuffle; /* state of the order of HCA_MODE_SHUFFLE                             */
     uint32_t outs;    /* wires that end at the edge                                         */
     uint16_t out[OUTS_MAX];
-    uint32_t stop; /* bit i: a run ends as soon as wire out[i] holds something            */
     struct wire_ref wire[WIRES]; /* by enum wire_id; ctl NULL: of the other side              */
 };
 
