@@ -1,201 +1,222 @@
-/* accuracy: model beside published measurements (bench/points.csv, docs/FIDELITY.md).
+/* accuracy: the model beside published measurements.
  *
- *   accuracy [--json] [POINTS.csv]
- * Exit status 0 also when points are missed: the table is the result. 2: no points file. */
-#include "bench/scenario.h"
+ *   accuracy [--json] [--preset NAME] [--set key=value]... [POINTS.csv]
+ * --preset: points of this preset alone; --set: what the answers would be with other values.
+ * Exit status 0 also when points are missed: the table is the result. 2: usage, or no points. */
+#include "bench/answer.h"
 
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <jansson.h>
 
-enum { POINTS_MAX = 256, FIELDS = 8 };
+static const double miss_percent = 15;
 
-struct point {
-    char id[16], quantity[96], unit[16], status[16];
-    double x, value;
+struct options {
+    const char *path, *only;
+    char **set;
+    int sets;
+    bool json;
 };
 
 struct row {
     const struct point *p;
-    const char *preset;
+    unsigned preset;
     double model;
 };
 
-static unsigned split(char *line, char *field[FIELDS])
-{
-    unsigned n = 0;
+struct summary {
+    double mean, worst;
+    unsigned count;
+};
 
-    while (n < FIELDS && line != NULL && *line != '\0') {
-        const char quote = *line == '"';
-        line += quote != 0;
-        field[n++] = line;
-        char *const end = quote != 0 ? strchr(line, '"') : line + strcspn(line, ",\r\n");
-        if (end == NULL) {
-            break;
-        }
-        line = *end == '\0' ? NULL : quote != 0 ? strchr(end, ',') : end;
-        *end = '\0';
-        line = line == NULL ? NULL : line + 1;
-    }
-    return n;
+static struct hca_config config[ACCURACY_PRESETS];
+
+/* Whether a value of a preset was chosen so that points come out right. */
+static const char *fitted(const struct hca_config *c, int i)
+{
+    static const char word[] = "FITTED ";
+    const char *const at = strstr(c->origin[i].source, word);
+
+    return at == NULL ? NULL : at + sizeof word - 1;
 }
 
-static unsigned load(const char *path, struct point *p)
+static struct summary summarise(unsigned preset, const struct row *rows, unsigned n)
 {
-    FILE *const f = fopen(path, "r");
-    char line[1024], *field[FIELDS];
-    unsigned n = 0;
-
-    if (f == NULL) {
-        return 0;
-    }
-    while (n < POINTS_MAX && fgets(line, sizeof line, f) != NULL) {
-        if (split(line, field) < 7 || strcmp(field[0], "id") == 0) {
-            continue;
-        }
-        struct point *const q = &p[n++];
-        snprintf(q->id, sizeof q->id, "%s", field[0]);
-        snprintf(q->quantity, sizeof q->quantity, "%s", field[1]);
-        snprintf(q->unit, sizeof q->unit, "%s", field[5]);
-        snprintf(q->status, sizeof q->status, "%s", field[6]);
-        q->x = strtod(field[2], NULL);
-        q->value = strtod(field[4], NULL);
-    }
-    fclose(f);
-    return n;
-}
-
-static double half_round_trip(const struct point *q, const char *op, bool immediate)
-{
-    (void)immediate;
-    return scenario_ping_pong("mlx4_qdr", op, (uint64_t)q->x) / 1000.0; /* us */
-}
-
-/* The model's answer to a point; NAN: no scenario for it. */
-static double answer(const struct point *q, const char **preset)
-{
-    *preset = "nfp6000_bdw";
-    if (strcmp(q->id, "C-P1") == 0) {
-        return scenario_dma_latency_ns(BENCH_READ, (uint32_t)q->x, 8192, false);
-    }
-    if (strcmp(q->id, "C-P6") == 0) {
-        return scenario_dma_gbps(BENCH_READ, (uint32_t)q->x, 8192, false);
-    }
-    if (strcmp(q->id, "C-P7") == 0) {
-        return scenario_dma_gbps(BENCH_WRITE, (uint32_t)q->x, 8192, false);
-    }
-    if (strcmp(q->id, "C-I1") == 0) {
-        return scenario_dma_gbps(BENCH_READ, 64, (uint64_t)q->x, true);
-    }
-    if (strcmp(q->id, "C-I3") == 0) {
-        const unsigned kind = strstr(q->quantity, "write") != NULL ? BENCH_WRRD : BENCH_READ;
-        return scenario_dma_latency_ns(kind, 64, 64 << 20, true) -
-               scenario_dma_latency_ns(kind, 64, 64 << 10, true);
-    }
-    *preset = "mlx4_qdr";
-    if (strcmp(q->id, "C-N1") == 0) {
-        return half_round_trip(q, "write", true);
-    }
-    if (strcmp(q->id, "C-N2") == 0) {
-        return scenario_latency_ns("mlx4_qdr", "read", (uint64_t)q->x) / 1000.0;
-    }
-    if (strcmp(q->id, "C-N3") == 0) {
-        return half_round_trip(q, "send", true);
-    }
-    return (double)NAN;
-}
-
-/* C-N4: what losing inlining costs, from the rows of C-N1 and C-N3. */
-static double inline_loss(const struct row *rows, unsigned n, const char *id)
-{
-    double below = 0, above = 0;
+    struct summary s = {0, 0, 0};
 
     for (unsigned i = 0; i < n; i++) {
-        if (strcmp(rows[i].p->id, id) == 0) {
-            below = rows[i].p->x == 128 ? rows[i].model : below;
-            above = rows[i].p->x == 256 ? rows[i].model : above;
+        if (rows[i].preset == preset) {
+            const double e = fabs(answer_error_percent(rows[i].p, rows[i].model));
+            s.mean += e;
+            s.worst = e > s.worst ? e : s.worst;
+            s.count++;
         }
     }
-    return above - below;
+    s.mean /= s.count == 0 ? 1 : s.count;
+    return s;
 }
 
-static void print_row(bool json, const char *id, const char *what, double x, const char *unit,
-                      const char *preset, double model, double published)
+static void print_row(const struct row *r)
 {
-    const double error = 100.0 * (model - published) / published;
+    const struct point *const p = r->p;
+    const double error = answer_error_percent(p, r->model);
 
-    if (json) {
-        printf("{\"id\":\"%s\",\"quantity\":\"%s\",\"x\":%g,\"unit\":\"%s\",\"preset\":\"%s\","
-               "\"model\":%.4f,\"published\":%g,\"error_percent\":%.2f}\n",
-               id, what, x, unit, preset, model, published, error);
-    } else {
-        printf("%-5s %-44.44s %10g %10.3f %10.3f %-5s %+7.1f %%%s\n", id, what, x, model, published,
-               unit, error, fabs(error) > 15 ? "  MISS" : "");
+    printf("%-5s %-50.50s %8.0f %-8s %9.3f %9.3f %-4s %+6.1f %% %-8s%s\n", p->id, p->quantity, p->x,
+           p->x_unit, r->model, p->value, p->unit, error, p->status,
+           fabs(error) > miss_percent ? " MISS" : "");
+}
+
+static void print_summary(unsigned preset, const struct summary *s)
+{
+    const struct hca_config *const c = &config[preset];
+    unsigned n = 0;
+    char value[64];
+
+    if (s->count == 0) {
+        return;
+    }
+    printf("\n%s: mean absolute error %.1f %% over %u points, worst %.1f %%\n  fitted parameters\n",
+           accuracy_preset[preset], s->mean, s->count, s->worst);
+    for (int i = 0; i < HCA_PARAM_COUNT; i++) {
+        const struct hca_param_row *const row = hca_param_row((enum hca_param_id)i);
+        if (fitted(c, i) != NULL) {
+            printf("  %2u  %-24s %6s %-8s %s\n", ++n, row->key,
+                   hca_param_text(&c->value, row, value, sizeof value), row->unit, fitted(c, i));
+        }
     }
 }
 
-static void print_mean(bool json, const char *preset, const struct row *rows, unsigned n)
+static json_t *row_json(const struct row *r)
 {
-    double sum = 0, worst = 0;
-    unsigned count = 0;
+    const struct point *const p = r->p;
+
+    return json_pack("{s:s, s:s, s:f, s:s, s:s, s:f, s:f, s:s, s:f, s:s, s:s}", "id", p->id,
+                     "quantity", p->quantity, "x", p->x, "x_unit", p->x_unit, "preset",
+                     accuracy_preset[r->preset], "model", r->model, "published", p->value, "unit",
+                     p->unit, "error_percent", answer_error_percent(p, r->model), "evidence",
+                     p->status, "source", p->source);
+}
+
+static json_t *summary_json(unsigned preset, const struct summary *s)
+{
+    const struct hca_config *const c = &config[preset];
+    json_t *const list = json_array();
+    char value[64];
+
+    for (int i = 0; i < HCA_PARAM_COUNT; i++) {
+        const struct hca_param_row *const row = hca_param_row((enum hca_param_id)i);
+        if (fitted(c, i) != NULL) {
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:s, s:s}", "key", row->key, "value",
+                                            hca_param_text(&c->value, row, value, sizeof value),
+                                            "unit", row->unit, "reason", fitted(c, i)));
+        }
+    }
+    return json_pack("{s:s, s:i, s:f, s:f, s:o}", "name", accuracy_preset[preset], "points",
+                     (int)s->count, "mean_error_percent", s->mean, "worst_error_percent", s->worst,
+                     "fitted", list);
+}
+
+static void print_json(const struct row *rows, unsigned n)
+{
+    json_t *const points = json_array(), *const presets = json_array();
 
     for (unsigned i = 0; i < n; i++) {
-        if (strcmp(rows[i].preset, preset) == 0) {
-            const double e = fabs(100.0 * (rows[i].model - rows[i].p->value) / rows[i].p->value);
-            sum += e;
-            worst = e > worst ? e : worst;
-            count++;
+        json_array_append_new(points, row_json(&rows[i]));
+    }
+    for (unsigned i = 0; i < ACCURACY_PRESETS; i++) {
+        const struct summary s = summarise(i, rows, n);
+        if (s.count > 0) {
+            json_array_append_new(presets, summary_json(i, &s));
         }
     }
-    if (!json && count > 0) {
-        printf("%s: mean absolute error %.1f %% over %u points, worst %.1f %%\n", preset,
-               sum / count, count, worst);
+    json_t *const all = json_pack("{s:o, s:o}", "points", points, "presets", presets);
+    json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(10));
+    putchar('\n');
+    json_decref(all);
+}
+
+static bool parse(int argc, char **argv, struct options *o)
+{
+    static char *sets[64];
+
+    *o = (struct options){.path = HCA_SOURCE_DIR "/bench/points.csv", .set = sets};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            o->json = true;
+        } else if (strcmp(argv[i], "--preset") == 0 && i + 1 < argc) {
+            o->only = argv[++i];
+        } else if (strcmp(argv[i], "--set") == 0 && i + 1 < argc && o->sets < 64) {
+            o->set[o->sets++] = argv[++i];
+        } else if (argv[i][0] == '-') {
+            fprintf(stderr, "usage: accuracy [--json] [--preset nfp6000_bdw|mlx4_qdr] "
+                            "[--set key=value]... [POINTS.csv]\n");
+            return false;
+        } else {
+            o->path = argv[i];
+        }
     }
+    return true;
+}
+
+static bool load_presets(const struct options *o)
+{
+    struct hca_error err;
+
+    for (unsigned i = 0; i < ACCURACY_PRESETS; i++) {
+        bool good = true;
+        scenario_config(accuracy_preset[i], &config[i]);
+        for (int s = 0; good && s < o->sets; s++) {
+            good = hca_config_set_argument(&config[i], o->set[s], &err);
+        }
+        if (!good || !hca_config_check(&config[i], &err)) {
+            fprintf(stderr, "accuracy: %s\n", err.text);
+            return false;
+        }
+    }
+    return true;
 }
 
 int main(int argc, char **argv)
 {
     static struct point points[POINTS_MAX];
     static struct row rows[POINTS_MAX];
-    const char *path = HCA_SOURCE_DIR "/bench/points.csv";
-    bool json = false;
+    struct options o;
+    char why[400];
     unsigned n = 0;
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) {
-            json = true;
-        } else {
-            path = argv[i];
-        }
-    }
-    const unsigned count = load(path, points);
-    if (count == 0) {
-        fprintf(stderr, "accuracy: %s: no points\n", path);
+    if (!parse(argc, argv, &o) || !load_presets(&o)) {
         return 2;
     }
-    if (!json) {
-        printf("Model against published points (sources: bench/points.csv, docs/FIDELITY.md)\n"
-               "%-5s %-44s %10s %10s %10s %-5s %9s\n",
-               "id", "quantity", "x", "model", "published", "unit", "error");
+    const unsigned count = points_load(o.path, points, why, sizeof why);
+    if (count == 0) {
+        fprintf(stderr, "accuracy: %s\n", why);
+        return 2;
+    }
+    if (!o.json) {
+        printf("Model beside published points; errors above %.0f %% are marked. Sources: %s\n"
+               "%-5s %-50s %17s %9s %9s %-4s %8s %s\n",
+               miss_percent, "bench/points.csv", "id", "quantity", "at", "model", "published",
+               "unit", "error", "evidence");
     }
     for (unsigned i = 0; i < count; i++) {
-        const char *preset;
-        const double model = answer(&points[i], &preset);
-        if (!isnan(model)) {
-            rows[n++] = (struct row){&points[i], preset, model};
-            print_row(json, points[i].id, points[i].quantity, points[i].x, points[i].unit, preset,
-                      model, points[i].value);
+        const unsigned preset = answer_preset(&points[i]);
+        if (preset == ACCURACY_PRESETS ||
+            (o.only != NULL && strcmp(o.only, accuracy_preset[preset]) != 0)) {
+            continue;
+        }
+        rows[n] = (struct row){&points[i], preset,
+                               answer(&points[i], &config[preset].value, &effort_full)};
+        if (!o.json) {
+            print_row(&rows[n]);
             fflush(stdout);
         }
+        n++;
     }
-    /* source of 0.74 us: 1.84 - 1.10 (WRITE) and 1.92 - 1.18 (SEND) of the same log */
-    print_row(json, "C-N4", "loss of inlining 128 -> 256 B, WRITE", 256, "us", "mlx4_qdr",
-              inline_loss(rows, n, "C-N1"), 0.74);
-    print_row(json, "C-N4", "loss of inlining 128 -> 256 B, SEND", 256, "us", "mlx4_qdr",
-              inline_loss(rows, n, "C-N3"), 0.74);
-    print_mean(json, "nfp6000_bdw", rows, n);
-    print_mean(json, "mlx4_qdr", rows, n);
+    for (unsigned i = 0; !o.json && i < ACCURACY_PRESETS; i++) {
+        const struct summary s = summarise(i, rows, n);
+        print_summary(i, &s);
+    }
+    if (o.json) {
+        print_json(rows, n);
+    }
     return 0;
 }

@@ -19,6 +19,7 @@ void bench_open(struct bench *u, struct opening *o)
 {
     u->run = arena_take(o->a, BENCH_OPS * sizeof *u->run);
     u->data = store_take(o, BENCH_OPS * PAGE_BYTES);
+    u->turn = ns_cycles(o->p, o->p->hca_bench_turn_ns);
     for (unsigned i = 0; i < BENCH_OPS; i++) {
         append(&u->s.free, (uint8_t)i);
     }
@@ -30,27 +31,28 @@ static uint32_t page_at(const struct bench *u, uint8_t i)
 }
 
 /* One direction of an operation has ended: the other follows, or the result. */
-static void advance(struct bench *u, uint8_t i)
+static void advance(struct bench *u, const struct tick *t, uint8_t i)
 {
     struct bench_run *const r = &u->run[i];
 
     if (r->kind == BENCH_WRRD && r->reading == 0 && r->status == DMA_OK) {
         r->reading = 1;
         r->issued = 0;
-        append(&u->s.read, i);
+        r->turned = t->now + u->turn;
+        append(&u->s.turning, i);
     } else {
         append(&u->s.done, i);
     }
 }
 
-static void answered(struct bench *u, uint8_t i, uint8_t status)
+static void answered(struct bench *u, const struct tick *t, uint8_t i, uint8_t status)
 {
     struct bench_run *const r = &u->run[i];
 
     r->status = status != DMA_OK ? status : r->status;
     r->outstanding--;
     if (r->outstanding == 0 && r->issued == r->len) {
-        advance(u, i);
+        advance(u, t, i);
     }
 }
 
@@ -62,16 +64,27 @@ static bool sink(struct bench *u, const struct tick *t)
     if (VALID(t, u->rd_rsp_bench)) {
         const struct rd_rsp *const m = POP(t, u->rd_rsp_bench);
         u->s.reads--;
-        answered(u, (uint8_t)m->cookie, m->status);
+        answered(u, t, (uint8_t)m->cookie, m->status);
         moved = true;
     }
     if (VALID(t, u->bench_written)) {
         const struct wr_done *const m = POP(t, u->bench_written);
         u->s.writes--;
-        answered(u, (uint8_t)m->cookie, m->status);
+        answered(u, t, (uint8_t)m->cookie, m->status);
         moved = true;
     }
     return moved;
+}
+
+/* Lets the reads go whose turn-around is over; all wait equally long, so the first is the oldest.
+ * The cycle in which the next turn-around ends. */
+static uint64_t turn(struct bench *u, const struct tick *t)
+{
+    while (any(&u->s.turning) && u->run[front(&u->s.turning)].turned <= t->now) {
+        append(&u->s.read, front(&u->s.turning));
+        u->s.turning.head++;
+    }
+    return any(&u->s.turning) ? u->run[front(&u->s.turning)].turned : HCA_NEVER;
 }
 
 static bool accept(struct bench *u, const struct tick *t)
@@ -193,6 +206,7 @@ static bool report(struct bench *u, const struct tick *t)
 struct act bench_tick(struct bench *u, const struct tick *t)
 {
     bool moved = sink(u, t);
+    const uint64_t turned = turn(u, t);
 
     moved |= accept(u, t);
     moved |= issue_read(u, t);
@@ -202,5 +216,5 @@ struct act bench_tick(struct bench *u, const struct tick *t)
         (any(&u->s.read) || any(&u->s.write) || any(&u->s.done) || VALID(t, u->bench_in))) {
         return AGAIN(t);
     }
-    return moved ? MOVED : IDLE;
+    return (struct act){moved, turned};
 }

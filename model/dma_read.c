@@ -61,7 +61,8 @@ void dma_read_open(struct dma_read *u, struct opening *o)
     open_tags(u, o);
     open_jobs(u, o);
     open_packets(u, o);
-    u->engine_cycles = (uint32_t)ns_cycles(o->p, o->p->hca_dma_engine_ns);
+    u->engine_cycles =
+        (uint32_t)ns_cycles(o->p, o->p->hca_dma_engine_ns + o->p->hca_dma_read_extra_ns);
     u->s.issue.num = o->p->hca_dma_issue_interval_ps * clock_khz;
     u->s.issue.den = 1000000000;
     u->s.hand.num = o->p->hca_dma_store_mbps == 0 ? 0 : 8 * clock_khz;

@@ -4,7 +4,7 @@
  * Order    Requests of one client leave in order, clients take turns by request. Completions come
  *          in any order of tags. Clients are answered as their reads end, packets in order.
  * Timing   1 read accepted, 1 request sent, 1 completion taken per cycle. First request
- *          hca.dma_engine_ns after acceptance (at least 1 cycle), then one per
+ *          hca.dma_engine_ns + dma_read_extra_ns after acceptance (at least 1 cycle), then one per
  *          hca.dma_issue_interval_ps; the answer is pushed in the cycle of the last completion.
  * Progress A completion needs no room anywhere: what it finishes waits in its job or packet.
  * Source   docs/units/dma_read.md; PCIe rules in model/spec/param.def (mrrs_bytes, tags)
@@ -80,7 +80,7 @@ struct dma_read {
     struct dma_read_packet *packet;   /* [packets] ring                                     */
     uint32_t jobs, tags, packets;     /* packets: a power of two                            */
     uint32_t tag_base;                /* number of tag 0 on the link                        */
-    uint32_t engine_cycles;           /* hca.dma_engine_ns                                  */
+    uint32_t engine_cycles;           /* hca.dma_engine_ns + dma_read_extra_ns              */
     struct {
         struct serial issue; /* one unit per request                                      */
         struct serial hand;  /* bytes handed on; num 0: at once                           */

@@ -101,17 +101,18 @@ static void read_piece(struct dma_read *u, const struct tick *t, struct dma_read
     dma_read_append(u, u->s.issuing, &u->s.issue_set, DMA_READ_PACKETS, job);
 }
 
-/* The record holds the bytes of all packets of its WQE: only the last packet names it. */
+/* The record holds the bytes of all packets of its message: the last packet gives it back. */
 static void copy_piece(const struct tick *t, struct dma_read_packet *p, const struct pkt *m)
 {
     if (m->status == 0 && t->p->sim_payload) {
         memcpy(store_at(t->store, payload_at(t->store, p, m)),
-               store_at(t->store, (uint32_t)m->addr), m->len);
+               store_at(t->store, t->store->wqe_raw + m->rec * WQE_RAW_MAX + (uint32_t)m->addr),
+               m->len);
     }
-    if (ends_packet(m) && m->rec != NO_SLOT) {
+    if ((m->flags & TXF_LAST_OF_MSG) != 0) {
         pool_give(&t->store->wqe_pool, t->k, m->rec);
-        p->p.rec = NO_SLOT;
     }
+    p->p.rec = NO_SLOT;
 }
 
 static void take_piece(struct dma_read *u, const struct tick *t)

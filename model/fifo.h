@@ -32,7 +32,9 @@ static inline bool fifo_valid(const struct fifo *f, uint64_t now)
 /* Entries the producer sees in cycle now: a pop of this cycle has not freed its slot yet. */
 static inline bool fifo_ready(const struct fifo *f, uint64_t now)
 {
-    return f->tail - f->head + (f->popped == now + 1) < f->depth;
+    const uint32_t level = f->tail - f->head;
+
+    return level + 1 < f->depth || level + (f->popped == now + 1) < f->depth;
 }
 
 static inline uint32_t fifo_level(const struct fifo *f)
@@ -111,12 +113,15 @@ static inline uint32_t fifo_pop(struct fifo *f, struct kern *k, uint64_t next_at
         slot_->at = (q)->ctl.last_at;                                                \
         (q)->ctl.hash = hash_##msg((q)->ctl.hash, (t)->now, slot_);                  \
     } while (0)
-/* The same with a whole message: m may point into the wire it was popped from. */
-#define PASS(t, q, msg, delay, m)                                                    \
+/* The same with a whole message, of which edit changes fields of slot_. m may point into the other
+ * wire that it was popped from: copied once, not twice. */
+#define PASS_EDIT(t, q, msg, delay, m, edit)                                         \
     do {                                                                             \
-        const struct msg copy_ = *(m);                                               \
+        const struct msg *const from_ = (m);                                         \
         struct msg *const slot_ = &(q)->slot[fifo_push(&(q)->ctl, (t)->k, (delay))]; \
-        *slot_ = copy_;                                                              \
+        *slot_ = *from_;                                                             \
+        edit;                                                                        \
         slot_->at = (q)->ctl.last_at;                                                \
         (q)->ctl.hash = hash_##msg((q)->ctl.hash, (t)->now, slot_);                  \
     } while (0)
+#define PASS(t, q, msg, delay, m) PASS_EDIT(t, q, msg, delay, m, (void)0)

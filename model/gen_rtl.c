@@ -144,7 +144,7 @@ void gen_bridge(FILE *out)
           "// Ports of each unit that has RTL, by number: inputs and outputs in the order of "
           "wire.def,\n"
           "// statistics in the order of stat.def.\n"
-          "#pragma once\n#include \"rtl/bridge/vlport.hpp\"\n",
+          "// clang-format off\n#pragma once\n#include \"rtl/bridge/vlport.hpp\"\n",
           out);
     for (unsigned i = 0; i < meta_unit_count; i++) {
         if (strcmp(meta_units[i].rtl, "none") != 0) {

@@ -1,6 +1,7 @@
 #include "model/hca_i.h"
 #include "model/image.h"
 #include "model/packet/headers.h"
+#include "model/system_run.h"
 
 /* Both tables list the units and wires of both sides; only rows of this side count here. */
 #define UNIT(name, side, rtl, doc) UNIT_##side(name)
@@ -9,7 +10,7 @@
 #define BACK(name, msg, side, from, to, depth) WIRE_##side(name, msg, from, to, depth)
 #define WIRE_host(name, msg, from, to, depth)
 
-enum { SLOTS_MAX = 0xfff0 };
+enum { SLOTS_MAX = 0xfff0, MMIO_BURST = 4096 };
 
 static uint32_t least(uint64_t a, uint64_t b)
 {
@@ -61,6 +62,8 @@ static uint32_t wire_depth(const struct hca_param *p, uint32_t wire, uint32_t de
         return depth + 3 * (uint32_t)ns_cycles(p, p->pcie_latency_down_ns);
     }
     switch (wire) { /* one entry per cycle of the latency that its producer adds */
+    case W_mmio_in: /* and what many cores ring within one window */
+        return depth + MMIO_BURST + 3 * (uint32_t)ns_cycles(p, p->pcie_latency_down_ns);
     case W_tx_frame: return depth + (uint32_t)ns_cycles(p, p->hca_packet_build_ns);
     case W_rx_frame: /* the receive buffer itself: mac_rx drops or grants, it never stalls */
         return depth + (uint32_t)rx_frames_max(p);
@@ -165,29 +168,21 @@ uint64_t hca_run(hca *h, uint64_t until_ps)
                      system_run(&h->y, h, hca_tick, hca_unit_state, system_cycle(&h->y, until_ps)));
 }
 
-/* Wire and hashed bytes of each port, in the order of enum hca_port. */
-static const struct {
-    uint16_t wire, hard;
-} ports[] = {
-    [HCA_MMIO_IN] = {W_mmio_in, MSG_BYTES_mmio_req},
-    [HCA_DMA_IN] = {W_pcie_in, MSG_BYTES_tlp},
-    [HCA_FC_IN] = {W_fc_in, MSG_BYTES_credit},
-    [HCA_NET_IN] = {W_net_in, MSG_BYTES_frame},
-    [HCA_BENCH_IN] = {W_bench_in, MSG_BYTES_bench_op},
-    [HCA_MMIO_OUT] = {W_mmio_out, MSG_BYTES_mmio_rsp},
-    [HCA_DMA_OUT] = {W_pcie_out, MSG_BYTES_tlp},
-    [HCA_NET_OUT] = {W_net_out, MSG_BYTES_frame},
-    [HCA_BENCH_OUT] = {W_bench_out, MSG_BYTES_bench_res},
-};
+/* IN(port, wire, message), OUT(...): what crosses the edge of an adapter. net_in carries bytes. */
+#define HCA_PORTS                         \
+    IN(HCA_MMIO_IN, mmio_in, mmio_req)    \
+    IN(HCA_DMA_IN, pcie_in, tlp)          \
+    IN(HCA_FC_IN, fc_in, credit)          \
+    IN(HCA_BENCH_IN, bench_in, bench_op)  \
+    OUT(HCA_MMIO_OUT, mmio_out, mmio_rsp) \
+    OUT(HCA_DMA_OUT, pcie_out, tlp)       \
+    OUT(HCA_NET_OUT, net_out, frame)      \
+    OUT(HCA_BENCH_OUT, bench_out, bench_res)
 
-bool hca_push(hca *h, enum hca_port port, uint64_t at_ps, const void *msg, const void *bytes)
+static bool push_frame(hca *h, uint64_t at_ps, const struct frame *msg, const void *bytes)
 {
-    uint32_t slot;
+    struct frame f = *msg;
 
-    if (port != HCA_NET_IN) {
-        return system_push(&h->y, ports[port].wire, at_ps, msg, ports[port].hard, &slot);
-    }
-    struct frame f = *(const struct frame *)msg;
     hca_assert(f.captured <= f.len && f.len <= h->store.slot_bytes);
     if (!pool_ready(&h->store.rx_pool, h->y.k.now) || !fifo_ready(&h->net_in.ctl, h->y.k.now)) {
         return false;
@@ -197,28 +192,73 @@ bool hca_push(hca *h, enum hca_port port, uint64_t at_ps, const void *msg, const
     if (bytes != NULL) {
         memcpy(store_at(&h->store, f.off), bytes, f.captured);
     }
-    return system_push(&h->y, W_net_in, at_ps, &f, ports[port].hard, &slot);
+    return system_push(&h->y, W_net_in, at_ps, &f, sizeof f, MSG_BYTES_frame);
+}
+
+bool hca_push(hca *h, enum hca_port port, uint64_t at_ps, const void *msg, const void *bytes)
+{
+    switch (port) {
+#define IN(port, name, type) \
+    case port:               \
+        return system_push(&h->y, W_##name, at_ps, msg, sizeof(struct type), MSG_BYTES_##type);
+#define OUT(port, name, type)
+        HCA_PORTS
+#undef IN
+#undef OUT
+    case HCA_NET_IN: return push_frame(h, at_ps, msg, bytes);
+    default: hca_assert(0 && "not a port into the adapter"); return false;
+    }
+}
+
+/* Bytes that lie with the entry of a port. */
+static const uint8_t *bytes_of(const hca *h, enum hca_port port, const void *msg, uint32_t slot)
+{
+    const struct store *const s = &h->store;
+
+    switch (port) {
+    case HCA_NET_OUT: return store_at(s, ((const struct frame *)msg)->off);
+    case HCA_DMA_OUT: return store_at(s, s->pcie_out + slot * s->pcie_out_bytes);
+    default: return NULL;
+    }
+}
+
+static bool pop(hca *h, enum hca_port port, uint64_t *at_ps, void *msg, uint32_t *slot)
+{
+    switch (port) {
+#define IN(port, name, type)
+#define OUT(port, name, type) \
+    case port: return system_pop(&h->y, W_##name, at_ps, msg, sizeof(struct type), slot);
+        HCA_PORTS
+#undef IN
+#undef OUT
+    default: hca_assert(0 && "not a port out of the adapter"); return false;
+    }
 }
 
 bool hca_pop(hca *h, enum hca_port port, uint64_t *at_ps, void *msg, const uint8_t **bytes)
 {
     uint32_t slot;
 
-    if (!system_pop(&h->y, ports[port].wire, at_ps, msg, ports[port].hard, &slot)) {
+    if (!pop(h, port, at_ps, msg, &slot)) {
         return false;
     }
     if (bytes != NULL) {
-        const struct store *const s = &h->store;
-        *bytes = port == HCA_NET_OUT   ? store_at(s, ((const struct frame *)msg)->off)
-                 : port == HCA_DMA_OUT ? store_at(s, s->pcie_out + slot * s->pcie_out_bytes)
-                                       : NULL;
+        *bytes = bytes_of(h, port, msg, slot);
     }
     return true;
 }
 
 uint64_t hca_head(const hca *h, enum hca_port port)
 {
-    return system_head(&h->y, ports[port].wire);
+    switch (port) {
+#define IN(port, name, type)
+#define OUT(port, name, type) \
+    case port: return system_head(&h->y, W_##name);
+        HCA_PORTS
+#undef IN
+#undef OUT
+    default: return HCA_NEVER;
+    }
 }
 
 uint8_t *hca_dma_place(hca *h, uint32_t data)
@@ -314,12 +354,16 @@ static void take_over(struct hca *h, const struct hca *from)
 #undef UNIT_hca
 }
 
-enum hca_status hca_load(hca *h, const void *buf, size_t size)
+enum hca_status hca_load(hca *h, const void *buf, size_t size, const char **why)
 {
     const struct image_head want = image_head(&h->y, image_magic, sizeof *h, 0);
     const uint8_t *const image = (const uint8_t *)buf + sizeof want;
 
-    if (size != sizeof want + h->y.arena.used || memcmp(buf, &want, sizeof want) != 0) {
+    *why = image_refusal(&want, buf, size);
+    if (*why == NULL && size != sizeof want + h->y.arena.used) {
+        *why = "the image of an adapter holds no memory, this one does";
+    }
+    if (*why != NULL) {
         return HCA_BAD_IMAGE;
     }
     take_over(h, (const struct hca *)(const void *)image);

@@ -87,8 +87,9 @@ uint64_t hca_hash(const hca *h); /* of every accepted push so far and all statis
 struct kern_figures hca_kern_figures(const hca *h);
 
 /* Whole state as bytes: size 0 asks for the size; buf is 8-byte aligned. Load into a handle opened
- * with equal parameters; anything else is refused with HCA_BAD_IMAGE and leaves h as it was. An
- * image is trusted otherwise: it is a checkpoint of this program, not an exchange format. */
+ * with equal parameters; anything else is refused with HCA_BAD_IMAGE, *why says why (static text),
+ * and h is as it was. What the image holds is trusted otherwise: it is a checkpoint of this
+ * program, not an exchange format. The event mask is part of the state, the mode is not. */
 size_t hca_save(const hca *h, void *buf, size_t size);
-enum hca_status hca_load(hca *h, const void *buf, size_t size);
+enum hca_status hca_load(hca *h, const void *buf, size_t size, const char **why);
 size_t hca_memory(const hca *h); /* bytes of simulator memory in use */

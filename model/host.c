@@ -1,5 +1,5 @@
 #include "model/host_i.h"
-
+#include "model/system_run.h"
 #include "model/tlp.h"
 
 #define UNIT(name, side, rtl, doc) UNIT_##side(name)
@@ -135,29 +135,21 @@ uint64_t host_run(host *h, uint64_t until_ps)
         &h->y, system_run(&h->y, h, host_tick, host_unit_state, system_cycle(&h->y, until_ps)));
 }
 
-/* Wire and hashed bytes of each port, in the order of enum host_port. */
-static const struct {
-    uint16_t wire, hard;
-} ports[] = {
-    [HOST_MMIO_IN] = {W_cpu_mmio, MSG_BYTES_mmio_req},
-    [HOST_UP_TLP_IN] = {W_up_tlp, MSG_BYTES_tlp},
-    [HOST_UP_MMIO_IN] = {W_up_mmio, MSG_BYTES_mmio_rsp},
-    [HOST_MMIO_OUT] = {W_cpu_rd, MSG_BYTES_mmio_rsp},
-    [HOST_DN_MMIO_OUT] = {W_dn_mmio, MSG_BYTES_mmio_req},
-    [HOST_DN_TLP_OUT] = {W_dn_tlp, MSG_BYTES_tlp},
-    [HOST_FC_OUT] = {W_fc_out, MSG_BYTES_credit},
-    [HOST_SEEN_OUT] = {W_seen, MSG_BYTES_seen},
-    [HOST_IRQ_OUT] = {W_irq, MSG_BYTES_irq},
-};
+/* IN(port, wire, message), OUT(...): what crosses the edge of a host. up_tlp carries bytes. */
+#define HOST_PORTS                           \
+    IN(HOST_MMIO_IN, cpu_mmio, mmio_req)     \
+    IN(HOST_UP_MMIO_IN, up_mmio, mmio_rsp)   \
+    OUT(HOST_MMIO_OUT, cpu_rd, mmio_rsp)     \
+    OUT(HOST_DN_MMIO_OUT, dn_mmio, mmio_req) \
+    OUT(HOST_DN_TLP_OUT, dn_tlp, tlp)        \
+    OUT(HOST_FC_OUT, fc_out, credit)         \
+    OUT(HOST_SEEN_OUT, seen, seen)           \
+    OUT(HOST_IRQ_OUT, irq, irq)
 
-bool host_push(host *h, enum host_port port, uint64_t at_ps, const void *msg, const void *bytes)
+static bool push_tlp(host *h, uint64_t at_ps, const struct tlp *msg, const void *bytes)
 {
-    uint32_t slot;
+    struct tlp m = *msg;
 
-    if (port != HOST_UP_TLP_IN) {
-        return system_push(&h->y, ports[port].wire, at_ps, msg, ports[port].hard, &slot);
-    }
-    struct tlp m = *(const struct tlp *)msg;
     m.slot = NO_SLOT;
     if (m.type == TLP_MWR && bytes != NULL && tlp_has_bytes(&h->y.p, &m)) {
         hca_assert(m.len <= h->store.slot_bytes);
@@ -168,14 +160,37 @@ bool host_push(host *h, enum host_port port, uint64_t at_ps, const void *msg, co
         m.data = h->store.rx + m.slot * h->store.slot_bytes;
         memcpy(store_at(&h->store, m.data), bytes, m.len);
     }
-    return system_push(&h->y, W_up_tlp, at_ps, &m, ports[port].hard, &slot);
+    return system_push(&h->y, W_up_tlp, at_ps, &m, sizeof m, MSG_BYTES_tlp);
+}
+
+bool host_push(host *h, enum host_port port, uint64_t at_ps, const void *msg, const void *bytes)
+{
+    switch (port) {
+#define IN(port, name, type) \
+    case port:               \
+        return system_push(&h->y, W_##name, at_ps, msg, sizeof(struct type), MSG_BYTES_##type);
+#define OUT(port, name, type)
+        HOST_PORTS
+#undef IN
+#undef OUT
+    case HOST_UP_TLP_IN: return push_tlp(h, at_ps, msg, bytes);
+    default: hca_assert(0 && "not a port into the host"); return false;
+    }
 }
 
 bool host_pop(host *h, enum host_port port, uint64_t *at_ps, void *msg)
 {
     uint32_t slot;
 
-    return system_pop(&h->y, ports[port].wire, at_ps, msg, ports[port].hard, &slot);
+    switch (port) {
+#define IN(port, name, type)
+#define OUT(port, name, type) \
+    case port: return system_pop(&h->y, W_##name, at_ps, msg, sizeof(struct type), &slot);
+        HOST_PORTS
+#undef IN
+#undef OUT
+    default: hca_assert(0 && "not a port out of the host"); return false;
+    }
 }
 
 void host_attach(host *h, unsigned i, uint8_t *store_base)

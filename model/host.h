@@ -44,7 +44,7 @@ struct wire_figures host_wire_figures(const host *h, unsigned wire);
 struct kern_figures host_kern_figures(const host *h);
 uint64_t host_hash(const host *h);
 size_t host_save(const host *h, void *buf, size_t size);
-enum hca_status host_load(host *h, const void *buf, size_t size);
+enum hca_status host_load(host *h, const void *buf, size_t size, const char **why);
 size_t host_memory(const host *h); /* bytes of simulator memory beside simulated RAM */
 
 /* --- memory as the cores see it; takes effect at host_now --------------------------------------
@@ -86,7 +86,7 @@ bool host_invalidate_error(host *h, uint64_t descriptor[2]);
 /* Oldest unread fault record (128 bits, VT-d format); false: none. Clears it. */
 bool host_fault(host *h, uint64_t record[2]);
 
-/* IOTLB figures of one requester since host_open. */
+/* IOTLB figures of one function since host_open. */
 struct host_fn_figures {
     uint64_t hits, misses; /* requests; misses that joined another walk included */
     uint64_t merged;       /* misses that joined another walk                    */
@@ -94,5 +94,6 @@ struct host_fn_figures {
     uint64_t faults;
 };
 
-/* False: rid belongs to no adapter of this host (bus 1 .. adapters). */
+/* rid: bus << 8 | function that asked, whatever requester id its TLPs carry. False: it belongs to
+ * no adapter of this host (bus 1 .. adapters). */
 bool host_iommu_fn_figures(const host *h, uint16_t rid, struct host_fn_figures *out);

@@ -1,42 +1,58 @@
-#define _GNU_SOURCE /* mincore */
+#define _GNU_SOURCE /* madvise */
 #include "model/host_i.h"
 #include "model/image.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static const uint64_t image_magic = 0x31545348u; /* "HST1" */
-enum { PAGES_AT_ONCE = 4096 };
+enum { PAGES_AT_ONCE = 4096, PAGE_RECORD = sizeof(uint64_t) + PAGE_BYTES };
 
 static uint64_t memory_bytes(const struct host_mem *m)
 {
     return m->hyp_bytes + m->vms * m->vm_bytes + m->ctx_bytes;
 }
 
-/* Calls with each page that was touched and is not all zero: untouched ones are not in memory. to:
- * where {offset, bytes} records go, NULL: only count. */
+/* What the operating system has of `pages` pages at b; bits 62 and 63 of an entry: the page was
+ * touched (Linux, Documentation/admin-guide/mm/pagemap.rst). Pages that were swapped out count,
+ * which mincore() would not say. Where it cannot be read, every page may have been touched. */
+static void read_map(int map, const uint8_t *b, uint64_t pages, uint64_t *entry)
+{
+    const off_t at = (off_t)((uintptr_t)b / PAGE_BYTES * sizeof *entry);
+    const ssize_t want = (ssize_t)(pages * sizeof *entry);
+
+    if (map < 0 || pread(map, entry, (size_t)want, at) != want) {
+        memset(entry, 0xff, (size_t)want);
+    }
+}
+
+/* Counts the pages that were touched and are not all zero; to: where {offset, bytes} records of
+ * them go, NULL: only count. */
 static uint64_t each_page(const struct host_mem *m, uint8_t *to)
 {
     static const uint8_t zero[PAGE_BYTES];
-    unsigned char resident[PAGES_AT_ONCE];
-    uint64_t n = 0;
+    const int map = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    uint64_t entry[PAGES_AT_ONCE], n = 0;
 
     for (uint64_t off = 0; off < memory_bytes(m); off += (uint64_t)PAGES_AT_ONCE * PAGE_BYTES) {
         const uint64_t left = (memory_bytes(m) - off) / PAGE_BYTES;
         const uint64_t pages = left < PAGES_AT_ONCE ? left : PAGES_AT_ONCE;
-        if (mincore(m->block + off, pages * PAGE_BYTES, resident) != 0) {
-            continue;
-        }
+        read_map(map, m->block + off, pages, entry);
         for (uint64_t i = 0; i < pages; i++) {
             const uint64_t at = off + i * PAGE_BYTES;
-            if ((resident[i] & 1) != 0 && memcmp(m->block + at, zero, PAGE_BYTES) != 0) {
+            if (entry[i] >> 62 != 0 && memcmp(m->block + at, zero, PAGE_BYTES) != 0) {
                 if (to != NULL) {
                     memcpy(to, &at, sizeof at);
                     memcpy(to + sizeof at, m->block + at, PAGE_BYTES);
-                    to += sizeof at + PAGE_BYTES;
+                    to += PAGE_RECORD;
                 }
                 n++;
             }
         }
+    }
+    if (map >= 0) {
+        (void)close(map);
     }
     return n;
 }
@@ -44,8 +60,7 @@ static uint64_t each_page(const struct host_mem *m, uint8_t *to)
 size_t host_save(const host *h, void *buf, size_t size)
 {
     const uint64_t pages = each_page(&h->mem, NULL);
-    const struct image_head head =
-        image_head(&h->y, image_magic, sizeof *h, pages * (sizeof(uint64_t) + PAGE_BYTES));
+    const struct image_head head = image_head(&h->y, image_magic, sizeof *h, pages * PAGE_RECORD);
     const size_t need = sizeof head + h->y.arena.used + head.memory_bytes;
 
     if (size >= need) {
@@ -83,32 +98,41 @@ static void take_over(struct host *h, const struct host *from)
 #undef WIRE_host
 }
 
-enum hca_status host_load(host *h, const void *buf, size_t size)
+/* Each page record names a page of this host's memory. */
+static bool pages_ok(const struct host_mem *m, const uint8_t *records, uint64_t n)
 {
-    struct image_head want, head;
-    const uint8_t *const bytes = buf;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t at;
+        memcpy(&at, records + i * PAGE_RECORD, sizeof at);
+        if (at % PAGE_BYTES != 0 || at >= memory_bytes(m)) {
+            return false;
+        }
+    }
+    return true;
+}
 
-    if (size < sizeof head) {
+enum hca_status host_load(host *h, const void *buf, size_t size, const char **why)
+{
+    const struct image_head want = image_head(&h->y, image_magic, sizeof *h, 0);
+    const uint8_t *const arena = (const uint8_t *)buf + sizeof want;
+
+    *why = image_refusal(&want, buf, size);
+    if (*why != NULL) {
         return HCA_BAD_IMAGE;
     }
-    memcpy(&head, bytes, sizeof head);
-    want = image_head(&h->y, image_magic, sizeof *h, head.memory_bytes);
-    const uint64_t record = sizeof(uint64_t) + PAGE_BYTES;
-    if (memcmp(&head, &want, sizeof head) != 0 || head.memory_bytes % record != 0 ||
-        size != sizeof head + h->y.arena.used + head.memory_bytes) {
+    const uint64_t rest = size - sizeof want - h->y.arena.used, pages = rest / PAGE_RECORD;
+    const uint8_t *const record = arena + h->y.arena.used;
+    if (rest % PAGE_RECORD != 0 || !pages_ok(&h->mem, record, pages)) {
+        *why = "a page of memory in the image lies outside the memory of this host";
         return HCA_BAD_IMAGE;
     }
-    const uint8_t *const arena = bytes + sizeof head;
     take_over(h, (const struct host *)(const void *)arena);
     memcpy(h->y.arena.base + sizeof *h, arena + sizeof *h, h->y.arena.used - sizeof *h);
     (void)madvise(h->mem.block, memory_bytes(&h->mem), MADV_DONTNEED); /* all zero again */
-    for (uint64_t i = 0; i < head.memory_bytes / record; i++) {
-        const uint8_t *const r = arena + h->y.arena.used + i * record;
+    for (uint64_t i = 0; i < pages; i++) {
         uint64_t at;
-        memcpy(&at, r, sizeof at);
-        if (at % PAGE_BYTES == 0 && at < memory_bytes(&h->mem)) {
-            memcpy(h->mem.block + at, r + sizeof at, PAGE_BYTES);
-        }
+        memcpy(&at, record + i * PAGE_RECORD, sizeof at);
+        memcpy(h->mem.block + at, record + i * PAGE_RECORD + sizeof at, PAGE_BYTES);
     }
     return HCA_OK;
 }

@@ -12,6 +12,10 @@ struct image_head {
 struct image_head image_head(const struct system *y, uint64_t magic, size_t struct_bytes,
                              uint64_t memory_bytes);
 
+/* Why an image of `size` bytes does not belong to a handle whose head is `want`; NULL: it does.
+ * want.memory_bytes is not looked at: hosts differ in what they have touched. */
+const char *image_refusal(const struct image_head *want, const void *image, size_t size);
+
 /* Takes over the registers that every handle has. */
 void image_system(struct system *y, const struct system *from);
 void image_pool(struct pool *p, const struct pool *from);

@@ -108,24 +108,24 @@ static void to_interrupt(const struct tick *t, struct tlp *m)
 static bool leave(struct iommu *u, const struct tick *t, const struct tlp *m, uint64_t phys,
                   uint8_t reason, bool silent)
 {
-    struct tlp out = *m;
-
     if (reason == 0) {
         if (!iommu_free(&u->mem_io->ctl, t->now)) {
             return false;
         }
-        out.addr = phys;
-        if (!is_read(m) && in_window(m) && m->type != TLP_CPL) {
-            to_interrupt(t, &out);
-        }
-        PASS(t, u->mem_io, tlp, u->hit_delay, &out);
+        const bool interrupt = !is_read(m) && in_window(m) && m->type != TLP_CPL;
+        PASS_EDIT(t, u->mem_io, tlp, u->hit_delay, m, {
+            slot_->addr = phys;
+            if (interrupt) {
+                to_interrupt(t, slot_);
+            }
+        });
         return true;
     }
     if (is_read(m)) {
         if (!iommu_free(&u->io_fault->ctl, t->now)) {
             return false;
         }
-        PASS(t, u->io_fault, tlp, u->hit_delay, &out);
+        PASS(t, u->io_fault, tlp, u->hit_delay, m);
     } else {
         give_slot(t, m);
     }
@@ -203,7 +203,7 @@ void iommu_settle(struct iommu *u, const struct tick *t, uint32_t i, const struc
         t->s->iommu_misses_4k += leaf->size == 0;
         t->s->iommu_misses_2m += leaf->size == 1;
         t->s->iommu_misses_1g += leaf->size == 2;
-        u->fn[iommu_fn_index(r->m.hca, r->m.rid)].misses++;
+        iommu_figures(u, &r->m)->misses++;
     }
     release(u, stream_of(u, t, &r->m));
 }

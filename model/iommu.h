@@ -130,6 +130,13 @@ static inline uint32_t iommu_fn_index(uint8_t hca, uint16_t rid)
     return hca % (IOMMU_STREAMS / 256U) * 256U + (rid & 0xffU);
 }
 
+/* Figures of the function that a request comes from, also when it uses the requester id of another
+ * one (host.vm_requester = shared): they tell functions apart where the hardware could not. */
+static inline struct iommu_fn *iommu_figures(struct iommu *u, const struct tlp *m)
+{
+    return &u->fn[iommu_fn_index(m->hca, m->fn)];
+}
+
 /* --- iommu_look.c: context cache, IOTLB, paging-structure caches --- */
 void iommu_open_caches(struct iommu *u, struct opening *o);
 

@@ -25,7 +25,7 @@ void iommu_record(struct iommu *u, const struct tick *t, const struct tlp *m, ui
     uint64_t *const rec = &u->fault[(size_t)u->s.fault_next * 2];
 
     count(t, reason);
-    u->fn[iommu_fn_index(m->hca, m->rid)].faults++;
+    iommu_figures(u, m)->faults++;
     TRACE(t, iommu, iommu_fault, .addr = m->addr, .rid = m->rid, .reason = reason, .read = read);
     if (silent) {
         t->s->iommu_fault_silent++;

@@ -81,7 +81,7 @@ void iommu_use(struct iommu *u, const struct tick *t, const struct tlp *m,
         t->s->iommu_hits_4k += l->leaf.size == 0;
         t->s->iommu_hits_2m += l->leaf.size == 1;
         t->s->iommu_hits_1g += l->leaf.size == 2;
-        u->fn[iommu_fn_index(m->hca, m->rid)].hits++;
+        iommu_figures(u, m)->hits++;
     }
 }
 

@@ -54,7 +54,7 @@ static void join(struct iommu *u, const struct tick *t, uint32_t leader, uint32_
     u->req[i].joined = u->req[leader].joined;
     u->req[leader].joined = i;
     t->s->iommu_merged++;
-    u->fn[iommu_fn_index(u->req[i].m.hca, u->req[i].m.rid)].merged++;
+    iommu_figures(u, &u->req[i].m)->merged++;
 }
 
 void iommu_miss(struct iommu *u, const struct tick *t, uint32_t i, const struct iommu_look *l)
@@ -280,7 +280,7 @@ static void finish(struct iommu *u, const struct tick *t, uint32_t w)
     }
     TRACE(t, iommu, iommu_walk, .addr = m->addr, .rid = m->rid, .reads = (uint8_t)k->reads,
           .size = leaf.size, .reason = leaf.reason);
-    u->fn[iommu_fn_index(m->hca, m->rid)].walk_reads += k->reads;
+    iommu_figures(u, m)->walk_reads += k->reads;
     k->phase = WALK_FREE;
     u->s.idle++;
     settle_all(u, t, k->leader, &leaf);

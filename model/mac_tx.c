@@ -21,10 +21,11 @@ void mac_tx_open(struct mac_tx *u, struct opening *o)
     memset(&u->s, 0, sizeof u->s);
     u->s.line = (struct serial){.num = num, .den = p->port_rate_mbps * 1000};
     u->s.ring = (struct serial){.num = num, .den = p->hca_loopback_mbps * 1000};
-    u->s.fc_at = HCA_NEVER;
     for (uint32_t v = 0; v < MAC_LANES; v++) { /* both ends were brought up with empty buffers */
         u->s.fccl[v] = u->s.grant[v] = limit;
+        u->s.fc_at[v] = HCA_NEVER;
     }
+    mac_lane_open(u, o);
 }
 
 /* Bytes of the place of net_out that the next push fills. */
@@ -118,36 +119,34 @@ static void copy_out(struct mac_tx *u, const struct tick *t, const struct frame 
     PASS(t, u->net_out, frame, delay, &out);
 }
 
-static void send_data(struct mac_tx *u, const struct tick *t)
+static void send_data(struct mac_tx *u, const struct tick *t, const struct frame *f)
 {
-    const struct frame f = *POP(t, u->tx_frame);
-    const uint32_t bytes = line_bytes(u->lanes != 0, f.len);
+    const uint32_t bytes = line_bytes(u->lanes != 0, f->len);
     const uint64_t end = serial_take(&u->s.line, t->now, bytes);
 
     if (u->lanes != 0) {
-        u->s.fctbs[f.vl] = (uint16_t)((u->s.fctbs[f.vl] + fc_blocks(f.len)) % FC_BLOCKS_ROUND);
-        u->s.fc_at = HCA_NEVER;
+        u->s.fctbs[f->vl] = (uint16_t)((u->s.fctbs[f->vl] + fc_blocks(f->len)) % FC_BLOCKS_ROUND);
+        u->s.fc_at[f->vl] = HCA_NEVER;
     }
-    copy_out(u, t, &f, until_edge(u, t, end));
-    give(t, &f);
-    stamp(t, &f, end + u->latency);
+    copy_out(u, t, f, until_edge(u, t, end));
+    give(t, f);
+    stamp(t, f, end + u->latency);
     t->s->mac_tx_frames++;
-    t->s->mac_tx_bytes += f.len;
+    t->s->mac_tx_bytes += f->len;
     t->s->mac_tx_line_bytes += bytes;
 }
 
 /* The frame keeps its slot until mac_rx has copied it. */
-static void send_back(struct mac_tx *u, const struct tick *t)
+static void send_back(struct mac_tx *u, const struct tick *t, const struct frame *f)
 {
-    const struct frame f = *POP(t, u->tx_frame);
-    const uint64_t end = serial_take(&u->s.ring, t->now, f.len);
+    const uint64_t end = serial_take(&u->s.ring, t->now, f->len);
     const uint64_t at = end + u->loop_latency;
 
-    copy_out(u, t, &f, at - t->now - 1);
-    PASS(t, u->loop, frame, at - t->now - 1, &f);
-    stamp(t, &f, end);
+    copy_out(u, t, f, at - t->now - 1);
+    PASS(t, u->loop, frame, at - t->now - 1, f);
+    stamp(t, f, end);
     t->s->mac_tx_looped++;
-    t->s->mac_tx_looped_bytes += f.len;
+    t->s->mac_tx_looped_bytes += f->len;
 }
 
 /* The oldest frame, if it may leave now; *wake: the cycle at which time alone changes the answer.
@@ -161,7 +160,7 @@ static bool serve_frame(struct mac_tx *u, const struct tick *t, uint64_t *wake)
         if (u->s.ring.free_at > t->now) {
             *wake = u->s.ring.free_at;
         } else if (READY(t, u->loop)) {
-            send_back(u, t);
+            send_back(u, t, POP(t, u->tx_frame));
             return true;
         }
         return false;
@@ -172,8 +171,8 @@ static bool serve_frame(struct mac_tx *u, const struct tick *t, uint64_t *wake)
         *wake = free_at;
         return false;
     }
-    if (u->lanes == 0 || fc_may_send(u->s.fctbs[f->vl], u->s.fccl[f->vl], fc_blocks(f->len))) {
-        send_data(u, t);
+    if (mac_may_send(u, f)) {
+        send_data(u, t, POP(t, u->tx_frame));
         return true;
     }
     return false;
@@ -181,18 +180,20 @@ static bool serve_frame(struct mac_tx *u, const struct tick *t, uint64_t *wake)
 
 /* A frame waits for credits: tell the peer from time to time how much was sent, since packets that
  * got lost on the way hold credits until then. source: IBTA vol. 1, 7.9.4 (every 65,536 symbols) */
-static struct act wait_credits(struct mac_tx *u, const struct tick *t)
+static struct act wait_credits(struct mac_tx *u, const struct tick *t, uint32_t lane)
 {
-    if (u->s.fc_at == HCA_NEVER) {
-        u->s.fc_at = t->now + u->fc_interval;
+    uint64_t *const at = &u->s.fc_at[lane];
+
+    if (*at == HCA_NEVER) {
+        *at = t->now + u->fc_interval;
         t->s->mac_tx_credit_waits++;
-        return (struct act){true, u->s.fc_at};
+        return (struct act){true, *at};
     }
-    if (u->s.fc_at > t->now) {
-        return WAKE_AT(u->s.fc_at);
+    if (*at > t->now) {
+        return WAKE_AT(*at);
     }
-    u->s.grants |= 1U << PEEK(u->tx_frame)->vl;
-    u->s.fc_at = HCA_NEVER;
+    u->s.grants |= 1U << lane;
+    *at = HCA_NEVER;
     return AGAIN(t);
 }
 
@@ -225,12 +226,86 @@ static struct act serve_line(struct mac_tx *u, const struct tick *t)
     const bool waiting = VALID(t, u->tx_frame);
     const bool moved = waiting && serve_frame(u, t, &wake);
     if (waiting && !moved && wake == HCA_NEVER && !PEEK(u->tx_frame)->loop) {
-        return wait_credits(u, t);
+        return wait_credits(u, t, PEEK(u->tx_frame)->vl);
     }
     if (pending && u->s.line.free_at < wake) {
         wake = u->s.line.free_at;
     }
     return (struct act){moved, wake};
+}
+
+/* What the tick of several parts answers. */
+static void merge(struct act *a, struct act b)
+{
+    a->moved |= b.moved;
+    a->wake = b.wake < a->wake ? b.wake : a->wake;
+}
+
+/* Lanes whose oldest frame waits for credits, whether or not others send meanwhile. */
+static struct act blocked_lanes(struct mac_tx *u, const struct tick *t)
+{
+    struct act a = IDLE;
+
+    for (uint32_t v = 0; v < u->lanes; v++) {
+        const struct frame *const f = mac_lane_peek(u, v);
+        if (f != NULL && !mac_may_send(u, f)) {
+            merge(&a, wait_credits(u, t, v));
+        }
+    }
+    return a;
+}
+
+/* A frame that stays inside, if it may leave now. */
+static bool serve_loop(struct mac_tx *u, const struct tick *t, struct act *a)
+{
+    const struct frame *const f = mac_lane_peek(u, MAC_LOOP);
+
+    if (f == NULL || !READY(t, u->loop)) {
+        return false;
+    }
+    if (u->s.ring.free_at > t->now) {
+        merge(a, WAKE_AT(u->s.ring.free_at));
+        return false;
+    }
+    send_back(u, t, f);
+    mac_lane_remove(u, MAC_LOOP);
+    return true;
+}
+
+/* Several lanes: one frame of the queues, if net_out has room. */
+static struct act serve_queues(struct mac_tx *u, const struct tick *t)
+{
+    struct act a = blocked_lanes(u, t);
+
+    if (!READY(t, u->net_out)) {
+        return a;
+    }
+    if (serve_control(u, t) || serve_loop(u, t, &a)) {
+        return AGAIN(t);
+    }
+    if (u->s.line.free_at > t->now) {
+        merge(&a, WAKE_AT(u->s.line.free_at));
+        return a;
+    }
+    const uint32_t v = mac_lane_choose(u);
+    if (v == MAC_LANES) {
+        return a;
+    }
+    send_data(u, t, mac_lane_peek(u, v));
+    mac_lane_remove(u, v);
+    return AGAIN(t);
+}
+
+static struct act serve_lanes(struct mac_tx *u, const struct tick *t)
+{
+    const bool taken = VALID(t, u->tx_frame);
+
+    if (taken) {
+        mac_lane_append(u, POP(t, u->tx_frame));
+    }
+    struct act a = serve_queues(u, t);
+    a.moved |= taken;
+    return a;
 }
 
 struct act mac_tx_tick(struct mac_tx *u, const struct tick *t)
@@ -240,7 +315,7 @@ struct act mac_tx_tick(struct mac_tx *u, const struct tick *t)
     if (credit) {
         take_credit(u, t);
     }
-    const struct act a = serve_line(u, t);
+    const struct act a = u->lanes > 1 ? serve_lanes(u, t) : serve_line(u, t);
     if (!credit) {
         return a;
     }

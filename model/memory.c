@@ -74,10 +74,17 @@ static struct mem_op *take(struct memory *u, uint32_t *i)
 static uint64_t serve_lines(struct memory *u, uint64_t from, uint32_t first, uint32_t last,
                             uint32_t missed, uint64_t remote)
 {
+    const uint64_t hit = u->hit + remote;
     uint32_t next = u->s.next_slot;
     uint64_t done = 0;
 
-    for (uint32_t line = first; line <= last; line++) {
+    for (uint32_t line = first; missed == 0 && line <= last; line++) {
+        uint64_t *const slot = &u->slot[next];
+        *slot = (from > *slot ? from : *slot) + hit;
+        done = *slot > done ? *slot : done;
+        next = next + 1 < u->slots ? next + 1 : 0;
+    }
+    for (uint32_t line = first; missed != 0 && line <= last; line++) {
         uint64_t *const slot = &u->slot[next];
         uint64_t start = from > *slot ? from : *slot;
         if ((missed >> line & 1) != 0) {
@@ -85,7 +92,7 @@ static uint64_t serve_lines(struct memory *u, uint64_t from, uint32_t first, uin
             (void)serial_take(&u->s.dram, start, MEM_LINE);
             *slot = start + u->miss + remote;
         } else {
-            *slot = start + u->hit + remote;
+            *slot = start + hit;
         }
         done = *slot > done ? *slot : done;
         next = next + 1 < u->slots ? next + 1 : 0;

@@ -156,6 +156,8 @@ const char *hca_param_allowed(const struct hca_param_row *row);
  * pcie.gen, pcie.lanes and pcie.mps_bytes), else the parameter. */
 uint64_t hca_param_ack_interval_bytes(const struct hca_param *p);
 uint64_t hca_param_fc_interval_bytes(const struct hca_param *p);
+/* The latest an UpdateFC leaves after credits were freed, ps (PCIe Base 3.0, 2.6.1.2). */
+uint64_t hca_param_fc_limit_ps(const struct hca_param *p);
 
 /* Raw rate of the PCIe link after line coding, as the exact fraction num/den in bits per second. */
 void hca_param_pcie_rate(const struct hca_param *p, uint64_t *num, uint64_t *den);

@@ -157,6 +157,16 @@ uint64_t hca_param_ack_interval_bytes(const struct hca_param *p)
     return p->pcie_ack_interval_bytes != 0 ? p->pcie_ack_interval_bytes : dllp_interval_bytes(p);
 }
 
+uint64_t hca_param_fc_limit_ps(const struct hca_param *p)
+{
+    uint64_t num, den;
+
+    hca_param_pcie_rate(p, &num, &den);
+    /* A symbol is a byte on each lane; its time in ps, with the bits of the encoding. */
+    const uint64_t symbol_ps = 8 * den * p->pcie_lanes * 1000000 / (num / 1000000);
+    return dllp_interval_bytes(p) * symbol_ps;
+}
+
 uint64_t hca_param_fc_interval_bytes(const struct hca_param *p)
 {
     return p->pcie_fc_interval_bytes != 0 ? p->pcie_fc_interval_bytes : dllp_interval_bytes(p);

@@ -45,7 +45,7 @@ static void send(struct pcie *u, const struct tick *t, const struct tlp *m)
     const uint32_t place = u->pcie_out->ctl.tail & u->pcie_out->ctl.mask;
     const uint32_t bytes = tlp_link_bytes(t->p, m);
     const struct tlp_credits need = tlp_credits(t->p, m);
-    struct tlp out = *m;
+    const uint16_t rid = (uint16_t)(MMIO_BUS << 8 | m->fn);
 
     u->s.ph -= need.ph;
     u->s.pd -= need.pd;
@@ -59,9 +59,8 @@ static void send(struct pcie *u, const struct tick *t, const struct tlp *m)
     if (m->type != TLP_MRD && m->slot != NO_SLOT) {
         pool_give(&st->rx_pool, t->k, m->slot);
     }
-    out.slot = NO_SLOT;
-    out.rid = (uint16_t)(MMIO_BUS << 8 | m->fn);
-    PASS(t, u->pcie_out, tlp, occupy(u, t, bytes), &out);
+    PASS_EDIT(t, u->pcie_out, tlp, occupy(u, t, bytes), m,
+              (slot_->slot = NO_SLOT, slot_->rid = rid));
 }
 
 static void answer(struct pcie *u, const struct tick *t)
@@ -101,6 +100,12 @@ static enum pick pick(const struct pcie *u, const struct tick *t)
     return read_at != HCA_NEVER ? PICK_READ : PICK_NONE;
 }
 
+/* Something will want the line; what comes later wakes the unit itself. */
+static bool more(const struct pcie *u)
+{
+    return ANY(u->up_wr) || ANY(u->up_rd) || ANY(u->mmio_rd);
+}
+
 struct act pcie_tick(struct pcie *u, const struct tick *t)
 {
     const bool moved = take_credits(u, t);
@@ -113,14 +118,12 @@ struct act pcie_tick(struct pcie *u, const struct tick *t)
     if (next == PICK_NONE) {
         return moved ? MOVED : IDLE;
     }
-    if (next == PICK_WRITE) {
-        t->s->pcie_up_writes++;
-        send(u, t, POP(t, u->up_wr));
-    } else if (next == PICK_READ) {
-        t->s->pcie_up_reads++;
-        send(u, t, POP(t, u->up_rd));
-    } else {
+    if (next == PICK_ANSWER) {
         answer(u, t);
+    } else {
+        t->s->pcie_up_writes += next == PICK_WRITE;
+        t->s->pcie_up_reads += next == PICK_READ;
+        send(u, t, next == PICK_WRITE ? POP(t, u->up_wr) : POP(t, u->up_rd));
     }
-    return (struct act){true, u->s.line.free_at};
+    return (struct act){true, more(u) ? u->s.line.free_at : HCA_NEVER};
 }

@@ -165,8 +165,9 @@ static void cut_piece(struct requester *u, struct qp_tx *x, const struct wqe *w,
         return;
     }
     if ((p->flags & TXF_INLINE) != 0) {
-        p->addr = w->raw + x->sent_bytes;
+        p->addr = x->sent_bytes;
         p->len = left;
+        p->rec = u->s.cut.rec;
         return;
     }
     while (w->sge[x->sge].len == x->sge_off) {
@@ -192,8 +193,7 @@ bool req_piece(struct requester *u, const struct tick *t, struct qp_tx *x, const
     const bool last = c->off + p.len == p.plen;
     p.flags |= (uint16_t)((c->off == 0 ? TXF_FIRST_PIECE : 0) | (last ? TXF_LAST_PIECE : 0));
     if (last && (p.flags & TXF_INLINE) != 0 && (p.flags & TXF_LAST_OF_MSG) != 0) {
-        p.rec = c->rec; /* dma_read gives the record back behind the copy */
-        c->rec = NO_SLOT;
+        c->rec = NO_SLOT; /* dma_read gives the record back behind the copy */
     }
     PASS(t, u->tx_job, pkt, 0, &p);
     c->off += p.len;

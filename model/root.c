@@ -1,7 +1,12 @@
 #include "model/root.h"
 
 #include "model/host_mem.h"
-#include "model/tlp.h"
+
+/* An eighth of what is advertised: small against the share that a credit round trip needs. */
+static uint32_t due(uint64_t advertised)
+{
+    return advertised < 8 ? 1 : (uint32_t)advertised / 8;
+}
 
 void root_open(struct root *u, struct opening *o)
 {
@@ -19,6 +24,10 @@ void root_open(struct root *u, struct opening *o)
     u->read_delay = ns_cycles(p, p->pcie_mmio_read_ns / 2);
     u->answer_delay = ns_cycles(p, p->pcie_mmio_read_ns - p->pcie_mmio_read_ns / 2);
     u->credit_delay = ns_cycles(p, p->pcie_credit_return_ns);
+    u->fc_limit = hca_param_fc_limit_ps(p) * p->core_clock_khz / 1000000000;
+    u->ph_due = due(p->pcie_posted_header_credits);
+    u->pd_due = due(p->pcie_posted_data_credits);
+    u->nph_due = due(p->pcie_np_header_credits);
     for (uint32_t h = 0; h < u->ports; h++) {
         u->s.port[h].line = tlp_line(p);
     }
@@ -109,7 +118,7 @@ static bool forward(struct root *u, const struct tick *t)
         pass_answer(u, t);
         return true;
     }
-    if (!VALID(t, u->up_tlp) || !READY(t, u->fc_out)) {
+    if (!VALID(t, u->up_tlp)) {
         return false;
     }
     const struct tlp *const head = PEEK(u->up_tlp);
@@ -120,7 +129,7 @@ static bool forward(struct root *u, const struct tick *t)
     }
     const struct tlp *const m = POP(t, u->up_tlp);
     const struct tlp_credits c = tlp_credits(t->p, m);
-    const uint64_t delay = u->credit_delay == 0 ? 0 : u->credit_delay - 1;
+    struct tlp_credits *const owed = &u->s.port[m->hca].owed;
 
     if (bad) {
         refuse(u, t, m);
@@ -128,8 +137,38 @@ static bool forward(struct root *u, const struct tick *t)
         t->s->root_up_requests++;
         PASS(t, u->io_req, tlp, 0, m);
     }
-    PUSH(t, u->fc_out, credit, delay, .ph = (uint16_t)c.ph, .pd = (uint16_t)c.pd,
-         .nph = (uint16_t)c.nph, .hca = m->hca);
+    owed->ph += c.ph;
+    owed->pd += c.pd;
+    owed->nph += c.nph;
+    return true;
+}
+
+/* An UpdateFC gives back what was freed since the last one: at once when the last is long ago or
+ * much is owed, else when the limit for it is reached. */
+static bool return_credits(struct root *u, const struct tick *t, uint32_t h, uint64_t *wake)
+{
+    struct root_port *const q = &u->s.port[h];
+    const uint64_t delay = u->credit_delay == 0 ? 0 : u->credit_delay - 1;
+
+    if ((q->owed.ph | q->owed.pd | q->owed.nph) == 0) {
+        return false;
+    }
+    if (q->fc_at > t->now && q->owed.ph < u->ph_due && q->owed.pd < u->pd_due &&
+        q->owed.nph < u->nph_due) {
+        *wake = q->fc_at < *wake ? q->fc_at : *wake;
+        return false;
+    }
+    if (!READY(t, u->fc_out)) {
+        return false;
+    }
+    if (u->fc_out->ctl.pushed == t->now + 1) { /* one entry per cycle; another port was first */
+        *wake = t->now;
+        return false;
+    }
+    PUSH(t, u->fc_out, credit, delay, .ph = (uint16_t)q->owed.ph, .pd = (uint16_t)q->owed.pd,
+         .nph = (uint16_t)q->owed.nph, .hca = (uint8_t)h);
+    q->owed = (struct tlp_credits){0, 0, 0};
+    q->fc_at = t->now + u->fc_limit;
     return true;
 }
 
@@ -151,6 +190,9 @@ struct act root_tick(struct root *u, const struct tick *t)
         if (VALID(t, u->up_mmio) || VALID(t, u->up_tlp)) {
             wake = t->now; /* the other input may be next */
         }
+    }
+    for (uint32_t h = 0; h < u->ports; h++) {
+        moved |= return_credits(u, t, h, &wake);
     }
     if (root_down(u, t, &wake)) {
         return (struct act){true, kept_back(u, t) ? t->now : wake};

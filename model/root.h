@@ -12,7 +12,7 @@
  * NOT MODELLED: flow control of the downstream direction, interleaving of completions of two reads.
  */
 #pragma once
-#include "model/spec.h"
+#include "model/tlp.h"
 
 enum { ROOT_PORTS_MAX = 8 };
 
@@ -31,12 +31,16 @@ struct root {
     uint32_t ports, queue_max;      /* a power of two, at least the tags of an adapter   */
     uint64_t latency;               /* cycles, and so are the next four                  */
     uint64_t write_delay, read_delay, answer_delay, credit_delay;
+    uint64_t fc_limit; /* cycles from one UpdateFC to the next, unless much is owed     */
+    uint32_t ph_due, pd_due, nph_due; /* credits of a kind that are given back at once       */
     struct {
         struct root_port {
             struct serial line;
-            uint32_t head, tail; /* of its queue, free running                     */
-            uint32_t sent;       /* bytes of the read at head that have left       */
-            uint32_t mmio_last;  /* the line carried MMIO last                     */
+            uint32_t head, tail;     /* of its queue, free running                     */
+            uint32_t sent;           /* bytes of the read at head that have left       */
+            uint32_t mmio_last;      /* the line carried MMIO last                     */
+            struct tlp_credits owed; /* freed, not given back yet                  */
+            uint64_t fc_at;          /* they leave no later than this cycle        */
         } port[ROOT_PORTS_MAX];
         uint32_t first; /* port that is looked at first */
     } s;

@@ -85,6 +85,14 @@ struct tick {
     struct host_mem *mem;  /* host only    */
 };
 
+/* Every tick is a function of its own: the switch over the units stays a jump table in the run loop
+ * (with some of them drawn into it, each activation paid for their registers). */
+#define UNIT(name, side, rtl, doc) \
+    struct name;                   \
+    __attribute__((noinline)) struct act name##_tick(struct name *u, const struct tick *t);
+#include "model/spec/unit.def"
+#undef UNIT
+
 /* What <unit>_open gets. Memory is taken here and only here; arrays in the arena hold no pointers
  * (save = copy), so a unit struct is: wires, pointers to arrays, constants; then `s`, its
  * registers. */

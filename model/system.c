@@ -1,4 +1,4 @@
-#include "model/system.h"
+#include "model/system_run.h"
 
 #include <stdio.h>
 
@@ -11,6 +11,7 @@ void system_open(struct system *y, const struct hca_param *p)
 {
     kern_init(&y->k);
     y->p = *p;
+    y->cycle_ps = 1000000000 % p->core_clock_khz == 0 ? 1000000000 / p->core_clock_khz : 0;
     y->trace.ring = arena_take(&y->arena, TRACE_RING * sizeof *y->trace.ring);
     y->t = (struct tick){.k = &y->k, .p = &y->p, .s = &y->s, .trace = &y->trace};
     y->shuffle = 0x9e3779b97f4a7c15ULL;
@@ -38,26 +39,19 @@ void *system_wire(struct system *y, uint32_t id, struct fifo *f, uint32_t stride
     return y->wire[id].slots;
 }
 
-uint64_t system_ps(const struct system *y, uint64_t cycle)
+uint64_t system_odd_ps(const struct system *y, uint64_t cycle)
 {
-    if (1000000000 % y->p.core_clock_khz == 0) {
-        return cycle * (1000000000 / y->p.core_clock_khz);
-    }
     return (uint64_t)((u128)cycle * 1000000000 / y->p.core_clock_khz);
 }
 
-uint64_t system_cycle(const struct system *y, uint64_t ps)
+uint64_t system_odd_cycle(const struct system *y, uint64_t ps)
 {
-    if (1000000000 % y->p.core_clock_khz == 0) {
-        const uint64_t per = 1000000000 / y->p.core_clock_khz;
-        return ps / per + (ps % per != 0);
-    }
     return (uint64_t)(((u128)ps * y->p.core_clock_khz + 999999999) / 1000000000);
 }
 
 /* A wake that lay beyond the wheel may have hidden a later one of the same unit: announce the
  * oldest entries of its inputs again. */
-static void rewake_inputs(struct system *y, uint64_t far)
+void system_rewake(struct system *y, uint64_t far)
 {
     for (uint32_t w = 0; w < WIRES; w++) {
         const struct fifo *const f = y->wire[w].ctl;
@@ -81,16 +75,6 @@ static uint32_t pick(struct system *y, uint64_t set)
     return (uint32_t)__builtin_ctzll(set);
 }
 
-static void unit_moved(struct system *y, uint32_t unit, struct act a)
-{
-    y->k.moves += a.moved;
-    if (a.wake == HCA_NEVER) {
-        return;
-    }
-    hca_assert(a.moved || a.wake > y->k.now); /* "at once" without a move hides a later timer */
-    kern_wake(&y->k, unit, a.wake);
-}
-
 static void check_asleep(struct system *y, uint32_t unit, struct act a)
 {
     if (a.moved) {
@@ -100,25 +84,17 @@ static void check_asleep(struct system *y, uint32_t unit, struct act a)
     }
 }
 
-static void run_cycle(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
-                      uint64_t now)
+void system_checked(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
+                    uint64_t set)
 {
-    uint64_t far;
-    uint64_t set = kern_due(&y->k, now, &far) & y->only;
     const bool check = (y->mode & HCA_MODE_CHECK) != 0;
     const uint64_t asleep = check ? y->only & ~set : 0;
 
-    y->k.now = now;
-    y->t.now = now;
-    y->k.cycles++;
-    if (__builtin_expect(far != 0, 0)) {
-        rewake_inputs(y, far);
-    }
     if ((y->mode & (HCA_MODE_ALL | HCA_MODE_CHECK)) != 0) {
         set = y->only;
     }
     while (set != 0) {
-        const uint32_t unit = y->mode == 0 ? (uint32_t)__builtin_ctzll(set) : pick(y, set);
+        const uint32_t unit = pick(y, set);
         set &= ~(1ULL << unit);
         const uint64_t before = check ? state(handle, unit) : 0;
         const struct act a = tick(handle, unit, &y->t);
@@ -130,7 +106,7 @@ static void run_cycle(struct system *y, void *handle, tick_fn *tick, state_hash_
                 continue; /* what it answers must not repair a wake that it forgot */
             }
         }
-        unit_moved(y, unit, a);
+        system_moved(y, unit, a);
     }
 }
 
@@ -148,7 +124,7 @@ uint64_t system_head(const struct system *y, uint32_t wire)
 
 /* Whether something outside must be emptied before another cycle may run. Pushes keep the answer up
  * to date during a run (fifo_push); what the caller took out since shows here. */
-static bool must_drain(const struct system *y)
+bool system_must_drain(const struct system *y)
 {
     for (uint32_t i = 0; i < y->outs; i++) {
         if (fifo_full_outside(y->wire[y->out[i]].ctl)) {
@@ -156,69 +132,6 @@ static bool must_drain(const struct system *y)
         }
     }
     return false;
-}
-
-uint64_t system_run(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
-                    uint64_t until)
-{
-    const bool every = (y->mode & (HCA_MODE_NOSKIP | HCA_MODE_CHECK)) != 0;
-
-    for (y->k.drain = must_drain(y);;) {
-        /* Asked first: a run that ends because of an entry ends right behind its cycle, whether or
-         * not something else is due before the limit. */
-        if (y->k.drain || trace_near_full(&y->trace)) {
-            return y->k.now + 1;
-        }
-        const uint64_t now = every ? y->k.now + 1 : kern_next(&y->k);
-        if (now >= until) {
-            break;
-        }
-        run_cycle(y, handle, tick, state, now);
-    }
-    if (until > 0 && y->k.now < until - 1) {
-        y->k.now = until - 1;
-    }
-    return y->k.now + 1;
-}
-
-bool system_push(struct system *y, uint32_t wire, uint64_t at_ps, const void *msg, size_t bytes,
-                 uint32_t *slot)
-{
-    const struct wire_ref *const w = &y->wire[wire];
-    const uint64_t at = system_cycle(y, at_ps);
-
-    hca_assert(at > y->k.now);
-    if (!fifo_ready(w->ctl, y->k.now)) {
-        return false;
-    }
-    *slot = fifo_push(w->ctl, &y->k, at - y->k.now - 1);
-    uint8_t *const entry = w->slots + (size_t)*slot * w->stride;
-    memcpy(entry, msg, w->stride);
-    memcpy(entry, &w->ctl->last_at, sizeof w->ctl->last_at);
-    w->ctl->hash = hash_words(w->ctl->hash, w->ctl->last_at, entry + sizeof w->ctl->last_at, bytes);
-    return true;
-}
-
-bool system_pop(struct system *y, uint32_t wire, uint64_t *at_ps, void *msg, size_t bytes,
-                uint32_t *slot)
-{
-    const struct wire_ref *const w = &y->wire[wire];
-    struct fifo *const f = w->ctl;
-
-    (void)bytes;
-    if (f->head == f->tail) {
-        return false;
-    }
-    *slot = f->head & f->mask;
-    const uint8_t *const entry = w->slots + (size_t)*slot * w->stride;
-    memcpy(msg, entry, w->stride);
-    *at_ps = system_ps(y, f->head_at);
-    f->head++;
-    f->head_at = HCA_NEVER;
-    if (f->head != f->tail) {
-        memcpy(&f->head_at, w->slots + (size_t)(f->head & f->mask) * w->stride, sizeof f->head_at);
-    }
-    return true;
 }
 
 bool system_event(struct system *y, struct trace_rec *out)

@@ -22,10 +22,11 @@ struct system {
     struct tick t;
     struct arena arena;
     unsigned mode;
-    uint64_t units;   /* set of the units of this side                                     */
-    uint64_t only;    /* tests: tick no other unit; normally equal to units                 */
-    uint64_t shuffle; /* state of the order of HCA_MODE_SHUFFLE                             */
-    uint32_t outs;    /* wires that end at the edge                                         */
+    uint64_t cycle_ps; /* of the core clock; 0: no whole number */
+    uint64_t units;    /* set of the units of this side                                     */
+    uint64_t only;     /* tests: tick no other unit; normally equal to units                 */
+    uint64_t shuffle;  /* state of the order of HCA_MODE_SHUFFLE                             */
+    uint32_t outs;     /* wires that end at the edge                                         */
     uint16_t out[OUTS_MAX];
     struct wire_ref wire[WIRES]; /* by enum wire_id; ctl NULL: of the other side              */
 };
@@ -51,17 +52,72 @@ void *system_wire(struct system *y, uint32_t id, struct fifo *f, uint32_t stride
 /* Ends runs right after the cycle in which wire (one that leaves the model) gets an entry. */
 void system_stop_on(struct system *y, uint32_t wire);
 
-/* Runs cycles < until; returns the next cycle to be executed. */
-uint64_t system_run(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
-                    uint64_t until);
-bool system_push(struct system *y, uint32_t wire, uint64_t at_ps, const void *msg, size_t bytes,
-                 uint32_t *slot);
-bool system_pop(struct system *y, uint32_t wire, uint64_t *at_ps, void *msg, size_t bytes,
-                uint32_t *slot);
+/* For system_run.h: units of a cycle in any mode; wakes after a far time; see system.c. */
+void system_checked(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
+                    uint64_t set);
+void system_rewake(struct system *y, uint64_t far);
+bool system_must_drain(const struct system *y);
 uint64_t system_head(const struct system *y, uint32_t wire); /* ps of the oldest entry, or never */
-uint64_t system_ps(const struct system *y, uint64_t cycle);
-uint64_t system_cycle(const struct system *y,
-                      uint64_t ps); /* first cycle that begins at or after */
+uint64_t system_odd_ps(const struct system *y, uint64_t cycle);
+uint64_t system_odd_cycle(const struct system *y, uint64_t ps);
 bool system_event(struct system *y, struct trace_rec *out);
 uint64_t system_hash(const struct system *y);
 struct wire_figures system_figures(const struct system *y, uint32_t wire);
+
+static inline uint64_t system_ps(const struct system *y, uint64_t cycle)
+{
+    return y->cycle_ps != 0 ? cycle * y->cycle_ps : system_odd_ps(y, cycle);
+}
+
+/* First cycle that begins at or after ps. */
+static inline uint64_t system_cycle(const struct system *y, uint64_t ps)
+{
+    if (y->cycle_ps != 0) {
+        return (ps + y->cycle_ps - 1) / y->cycle_ps;
+    }
+    return system_odd_cycle(y, ps);
+}
+
+/* Entry of stride bytes into a wire from the edge, visible at at_ps; the first `bytes` behind its
+ * time are hard. False: no room. Inline, as the sizes are constants at each place. */
+__attribute__((always_inline)) static inline bool system_push(struct system *y, uint32_t wire,
+                                                              uint64_t at_ps, const void *msg,
+                                                              size_t stride, size_t bytes)
+{
+    const struct wire_ref *const w = &y->wire[wire];
+    const uint64_t at = system_cycle(y, at_ps);
+
+    hca_assert(at > y->k.now);
+    if (!fifo_ready(w->ctl, y->k.now)) {
+        return false;
+    }
+    const uint32_t slot = fifo_push(w->ctl, &y->k, at - y->k.now - 1);
+    uint8_t *const entry = w->slots + (size_t)slot * stride;
+    memcpy(entry, msg, stride);
+    memcpy(entry, &w->ctl->last_at, sizeof w->ctl->last_at);
+    w->ctl->hash = hash_room(w->ctl->hash, w->ctl->last_at, entry + sizeof w->ctl->last_at, bytes,
+                             stride - sizeof w->ctl->last_at);
+    return true;
+}
+
+/* Oldest entry of a wire to the edge and the time at which it is there. False: none. */
+__attribute__((always_inline)) static inline bool system_pop(struct system *y, uint32_t wire,
+                                                             uint64_t *at_ps, void *msg,
+                                                             size_t stride, uint32_t *slot)
+{
+    const struct wire_ref *const w = &y->wire[wire];
+    struct fifo *const f = w->ctl;
+
+    if (f->head == f->tail) {
+        return false;
+    }
+    *slot = f->head & f->mask;
+    memcpy(msg, w->slots + (size_t)*slot * stride, stride);
+    *at_ps = system_ps(y, f->head_at);
+    f->head++;
+    f->head_at = HCA_NEVER;
+    if (f->head != f->tail) {
+        memcpy(&f->head_at, w->slots + (size_t)(f->head & f->mask) * stride, sizeof f->head_at);
+    }
+    return true;
+}

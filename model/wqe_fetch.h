@@ -255,6 +255,12 @@ enum work_status wqe_parse_send(const struct tick *t, const struct qp_static *s,
 enum work_status wqe_parse_recv(const uint8_t *raw, uint32_t max_sge, bool native, uint32_t index,
                                 struct wqe *w);
 
-/* New producer index from the value v in memory; false: v is no index of this ring or more than
- * `entries` ahead of head. source: pvrdma ABI section 7 */
-bool wqe_index(uint32_t v, uint32_t entries, uint32_t head, uint32_t *tail);
+/* May the producer index go from tail to next? It moves at most one ring at a time and stays within
+ * one ring of the oldest WQE in use. A send head lies up to one ring behind that (`behind`): it
+ * goes back for a retransmission, and what it went back to may retire and be posted anew before the
+ * next grant moves it on. */
+bool wqe_ahead(uint32_t next, uint32_t entries, uint32_t head, uint32_t tail, uint32_t behind);
+
+/* New producer index from the value v in memory; false: v is no index of this ring or too far
+ * ahead. source: pvrdma ABI section 7 */
+bool wqe_index(uint32_t v, uint32_t entries, uint32_t head, uint32_t *tail, uint32_t behind);

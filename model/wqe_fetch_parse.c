@@ -24,12 +24,17 @@ static uint64_t ld64(const uint8_t *p)
     return v;
 }
 
-bool wqe_index(uint32_t v, uint32_t entries, uint32_t head, uint32_t *tail)
+bool wqe_ahead(uint32_t next, uint32_t entries, uint32_t head, uint32_t tail, uint32_t behind)
+{
+    return next - tail <= entries && next - head <= entries + behind;
+}
+
+bool wqe_index(uint32_t v, uint32_t entries, uint32_t head, uint32_t *tail, uint32_t behind)
 {
     const uint32_t mask = 2 * entries - 1;
     const uint32_t next = *tail + ((v - *tail) & mask);
 
-    if ((v & ~mask) != 0 || next - head > entries) {
+    if ((v & ~mask) != 0 || !wqe_ahead(next, entries, head, *tail, behind)) {
         return false;
     }
     *tail = next;

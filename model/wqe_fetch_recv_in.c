@@ -175,7 +175,7 @@ void wqe_recv_data(struct wqe_fetch *u, const struct tick *t, uint32_t i, uint8_
     if (g.native) { /* a free running 32-bit count */
         v &= 2 * g.geo->entries - 1;
     }
-    const bool good = status == DMA_OK && wqe_index(v, g.geo->entries, g.r->head, &g.r->tail);
+    const bool good = status == DMA_OK && wqe_index(v, g.geo->entries, g.r->head, &g.r->tail, 0);
     k->state = good ? RECV_LOOK : RECV_ANSWER;
     k->status = WORK_FAULT;
 }

@@ -210,7 +210,8 @@ void wqe_send_data(struct wqe_fetch *u, const struct tick *t, uint32_t i, uint8_
 
     hca_assert(k->state == SEND_INDEX_WAIT);
     memcpy(&v, store_at(t->store, u->send_index + (i - SEND_COOKIE) * 8), sizeof v);
-    const bool good = status == DMA_OK && wqe_index(v, q->s.sq.entries, q->tx.head, &q->tx.tail);
+    const bool good =
+        status == DMA_OK && wqe_index(v, q->s.sq.entries, q->tx.head, &q->tx.tail, q->s.sq.entries);
     k->state = good ? SEND_LOOK : SEND_FAULT;
 }
 
@@ -279,7 +280,7 @@ static enum send_state begin(struct wqe_fetch *u, const struct tick *t, const st
     if (native && go->native) {
         const uint32_t tail = q->tx.tail + (uint16_t)(go->tail - q->tx.tail);
         q->tx.rung = 0;
-        if (tail - q->tx.head > q->s.sq.entries) {
+        if (!wqe_ahead(tail, q->s.sq.entries, q->tx.head, q->tx.tail, q->s.sq.entries)) {
             return SEND_FAULT;
         }
         q->tx.tail = tail;

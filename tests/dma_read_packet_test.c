@@ -137,20 +137,22 @@ static void inline_bytes_are_copied_and_the_record_given_back_by_the_last_packet
     const uint32_t raw = h->store.wqe_raw + rec * WQE_RAW_MAX;
     struct pkt m;
 
-    memset(store_at(&h->store, raw), 0x5a, 40);
-    UNIT_PUSH(h, rd_job, pkt, .addr = raw, .len = 30, .plen = 30, .rec = NO_SLOT,
+    for (uint32_t i = 0; i < 40; i++) {
+        *store_at(&h->store, raw + i) = (uint8_t)i;
+    }
+    UNIT_PUSH(h, rd_job, pkt, .addr = 0, .len = 30, .plen = 30, .rec = rec,
               .flags = TXF_FIRST_PIECE | TXF_LAST_PIECE | TXF_INLINE);
     unit_run(h, 5);
     assert_true(pool_holds(&h->store.wqe_pool, rec));
     assert_true(UNIT_POP(h, rd_done, &m));
     assert_memory_equal(store_at(&h->store, slot_at(h, &m)), store_at(&h->store, raw), 30);
-    UNIT_PUSH(h, rd_job, pkt, .addr = raw + 30, .len = 10, .plen = 10, .rec = rec,
-              .flags = TXF_FIRST_PIECE | TXF_LAST_PIECE | TXF_INLINE);
+    UNIT_PUSH(h, rd_job, pkt, .addr = 30, .len = 10, .plen = 10, .rec = rec,
+              .flags = TXF_FIRST_PIECE | TXF_LAST_PIECE | TXF_INLINE | TXF_LAST_OF_MSG);
     unit_run(h, 5);
     assert_false(pool_holds(&h->store.wqe_pool, rec));
     assert_true(UNIT_POP(h, rd_done, &m));
     assert_int_equal(m.rec, NO_SLOT);
-    assert_memory_equal(store_at(&h->store, slot_at(h, &m)), store_at(&h->store, raw), 10);
+    assert_memory_equal(store_at(&h->store, slot_at(h, &m)), store_at(&h->store, raw + 30), 10);
     assert_int_equal(h->y.s.dma_read_tlps, 0);
     hca_close(h);
 }

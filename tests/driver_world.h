@@ -40,7 +40,7 @@ static inline void drain(struct side *s, uint64_t now)
     uint64_t at;
 
     while (machine_mmio(s->m, &at, &r)) {
-        world_mmio(s->w, s->host, at > now ? at : now, &r);
+        assert_true(world_mmio(s->w, s->host, at > now ? at : now, &r));
     }
     while (machine_stamp(s->m, &stamp)) {}
     while (machine_completion(s->m, &d)) {

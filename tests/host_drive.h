@@ -9,7 +9,6 @@
 
 static inline void drive_open_edges(struct host *h)
 {
-    h->y.stop = 0;
     h->y.outs = 0;
 }
 

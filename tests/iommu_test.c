@@ -350,7 +350,7 @@ static void figures_are_kept_for_each_requester(void **state)
     for (unsigned i = 0; i < 5; i++) {
         (void)io_time(h, 0x105, i * 8, &m);
     }
-    io_write(h, (struct tlp){.rid = 0x105, .addr = 0}, 1); /* read only */
+    io_write(h, (struct tlp){.rid = 0x105, .fn = 5, .addr = 0}, 1); /* read only */
     drive(h, 1000);
     assert_true(host_iommu_fn_figures(h, 0x105, &f));
     assert_true(f.hits == 5 && f.misses == 1 && f.walk_reads == 6 && f.faults == 1);

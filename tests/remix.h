@@ -21,6 +21,7 @@ struct remix_options {
     uint32_t cut_first, cut_last; /* frames dropped after sorting                            */
     uint32_t snap;     /* bytes kept of each frame; 0: all                              */
     bool keep_numbers; /* QP numbers stay                                               */
+    uint8_t only_from; /* frames of the address with this last byte; 0: all             */
 };
 
 struct remix_frame {
@@ -106,6 +107,9 @@ static inline uint32_t remix_read(const char *from, const struct remix_options *
             abort();
         }
         memcpy(*pool + used, r.data, r.caplen);
+        if (o->only_from != 0 && (r.caplen < 30 || r.data[29] != o->only_from)) {
+            continue; /* last byte of the IPv4 source address */
+        }
         const uint64_t delay = remix_one(o, *pool + used, r.caplen);
         (*frame)[n] = (struct remix_frame){r.time_ns + delay, (uint32_t)used, r.caplen, n};
         used += r.caplen;

@@ -63,7 +63,7 @@ static void one_seed_gives_the_same_bytes_and_another_gives_others(void **state)
     free(a);
     free(b);
     /* The same on every machine: a change of this number changes every generated trace. */
-    assert_int_equal(content_crc(temp_path(0)), 0x09ae9ee2);
+    assert_int_equal(content_crc(temp_path(0)), 0x0472f682);
     char other[sizeof mixed];
     memcpy(other, mixed, sizeof mixed);
     *strchr(other, '7') = '8';
@@ -102,7 +102,7 @@ static void count_op(hct_reader *r, const struct hct_op *op, void *arg)
     c->last_ps = op->t_ps ? op->t_ps : c->last_ps;
     c->recvs += op->kind == HCT_RECV;
     c->ops += op->kind != HCT_RECV;
-    c->messages += op->kind == HCT_SEND || op->kind == HCT_SEND_IMM || op->kind == HCT_WRITE_IMM;
+    c->messages += op->kind <= HCT_SEND_INV || op->kind == HCT_WRITE_IMM;
 }
 
 static void every_shipped_specification_gives_a_trace_without_errors(void **state)
@@ -149,6 +149,7 @@ static void mixed_flows_stay_inside_their_regions_and_match_their_receives(void 
 
 struct window {
     uint64_t posted[8], ring[8][16];
+    bool last_signaled[8];
 };
 
 static void check_window(hct_reader *r, const struct hct_op *op, void *arg)
@@ -162,7 +163,11 @@ static void check_window(hct_reader *r, const struct hct_op *op, void *arg)
         assert_int_equal(op->dep[0].window_ops, 16);
         assert_int_equal(op->dep[0].op, *slot);
     }
-    assert_int_equal((op->flags & HCT_SIGNALED) != 0, (w->posted[op->qp] + 1) % 5 == 0);
+    const bool last = op->id >= 999 - 6; /* one per queue, or the next one is nearer the end */
+    if (!last) {
+        assert_int_equal((op->flags & HCT_SIGNALED) != 0, (w->posted[op->qp] + 1) % 5 == 0);
+    }
+    w->last_signaled[op->qp] = (op->flags & HCT_SIGNALED) != 0;
     *slot = op->id;
     w->posted[op->qp]++;
 }
@@ -176,6 +181,7 @@ static void a_window_depends_on_the_op_of_the_same_queue_that_frees_the_slot(voi
     for_each_op(temp_path(0), check_window, &w);
     for (int q = 0; q < 6; q++) {
         assert_in_range(w.posted[q], 166, 167);
+        assert_true(w.last_signaled[q]); /* else nothing tells that it retired */
     }
     (void)unlink(temp_path(0));
 }
@@ -264,69 +270,83 @@ static void dma_offsets_cover_the_window_as_asked(void **state)
 
 /* ---- refusals ---- */
 
+static const struct {
+    const char *text, *says;
+} bad_specs[] = {
+    {"", "spec.yaml:1: the file is empty"},
+    {"seed: 1\nseed: 2\nflows: [{}]", "spec.yaml:2: key \"seed\" twice"},
+    {"hots: 2\n", "spec.yaml:1: unknown key \"hots\"; the nearest is \"hosts\""},
+    {"hosts: 2\n", "no flows: add a list"},
+    {"flows: []", "flows: a list of 1..64 flows"},
+    {"flows:\n- windov: 3\n", "spec.yaml:2: unknown key \"windov\"; the nearest is \"window\""},
+    {"flows:\n- window: 0\n", "spec.yaml:2: window = 0: not a whole number in 1..65536"},
+    {"flows:\n- window: -5\n", "window = -5: not a whole number"},
+    {"flows:\n- window: 012\n", "window = 012: not a whole number"},
+    {"flows:\n- window: [1]\n", "window: needs one value"},
+    {"flows:\n- qps: 1e3\n", "qps = 1e3: not a whole number"},
+    {"flows:\n- srq: maybe\n", "srq = maybe: not one of: false true"},
+    {"flows:\n- transport: TCP\n", "transport = TCP: not one of: RC UC UD"},
+    {"flows:\n- op: fetch\n", "op = fetch: not one of: send"},
+    {"flows:\n- op: recv\n", "flow \"flow 0\": op recv cannot be asked for"},
+    {"flows:\n- op: dma_read\n", "dma_* ops and no others belong to pattern: dma"},
+    {"flows:\n- {pattern: dma, op: write}\n", "op write: dma_* ops"},
+    {"flows:\n- op: send_inv\n", "pattern: register adds it by itself"},
+    {"flows:\n- {pattern: register, op: send}\n", "register has write, read, cas and faa"},
+    {"flows:\n- {pattern: register, transport: UC}\n", "only RC registers"},
+    {"flows:\n- {pattern: register, batch: 2}\n", "sets its own order"},
+    {"flows:\n- {pattern: register, size: 64K, uses: 33}\n", "at most 2097152: lower uses"},
+    {"flows:\n- {uses: 2}\n", "go with pattern: register"},
+    {"flows:\n- {sges: 17}\n", "sges = 17: not a whole number in 1..16"},
+    {"flows:\n- {sges: [3, 2]}\n", "sges: 3 is above 2"},
+    {"flows:\n- {sges: [3]}\n", "write one number or [lowest, highest]"},
+    {"flows:\n- {sge_zero: 0.5}\n", "sge_zero goes with sges above 1"},
+    {"flows:\n- {sges: 2, sge_zero: 1.5}\n", "sge_zero = 1.5"},
+    {"flows:\n- {fence_every: 2, transport: UC}\n", "only RC has fences"},
+    {"flows:\n- {pattern: dma, op: dma_read, sges: 2}\n", "a DMA has one piece"},
+    {"flows:\n- {transport: UD, op: send, rq_depth: 8}\n", "receives stand ready, but UC and"},
+    {"flows:\n- {memory: {mr_bytes: 2G}}\n", "at most 1G"},
+    {"flows:\n- {transport: UD, op: write}\n", "UD has send and send_imm only"},
+    {"flows:\n- {transport: UC, op: read}\n", "UC has no reads and atomics"},
+    {"flows:\n- {transport: UD, op: send, size: 8K}\n", "a UD message is at most one MTU"},
+    {"flows:\n- {op: write, mix: {read: 1}}\n", "op and mix: give only one"},
+    {"flows:\n- {mix: {read: 0}}\n", "at least one weight must be above 0"},
+    {"flows:\n- {mix: {raed: 1}}\n", "mix: raed: not one of"},
+    {"flows:\n- {to: 2}\n", "hosts are 0..1"},
+    {"flows:\n- {mtu: 1500}\n", "mtu = 1500: not 256"},
+    {"flows:\n- {size: {uniform: [9, 3]}}\n", "uniform: 9 is above 3"},
+    {"flows:\n- {size: {normal: [9, 3]}}\n", "size: a number, a list, or one of uniform"},
+    {"flows:\n- {size: 3G}\n", "size = 3G: not a whole number in 0..2147483648 (K, M, G allowed)"},
+    {"flows:\n- {size: {lognormal: {median: 5}}}\n", "needs median and sigma"},
+    {"flows:\n- {size: {cdf: /etc/passwd}}\n", "cdf: no files can be read"},
+    {"flows:\n- {arrivals: {poisson_per_s: 5, every_ns: 4}}\n", "give one of poisson_per_s"},
+    {"flows:\n- {ops: 1000000000000, arrivals: {poisson_per_s: 1}}\n", "longer than 26 days"},
+    {"flows:\n- {window: 4, signal_every: 5}\n", "must not be above window = 4"},
+    {"flows:\n- {pattern: lat, window: 4}\n", "pattern lat has one op in flight"},
+    {"flows:\n- {pattern: lat, mix: {read: 1, send: 1}}\n", "do not alternate"},
+    {"flows:\n- {pattern: lat, op: write, depend: recv}\n", "depend: local goes with"},
+    {"flows:\n- {op: faa, memory: {align: 4}}\n", "multiples of 8 for atomics"},
+    {"flows:\n- {memory: {mr_bytes: 32}}\n", "must hold one slot of 64 bytes"},
+    {"flows:\n- {memory: {layout: alias, layout_arg: 5000}}\n", "a power of two of 4096"},
+    {"flows:\n- {memory: {offsets: zipf, mr_bytes: 8G}}\n", "at most 1G"},
+    {"flows:\n- {qps: 524288, window: 64, cq_per_qp: true}\n", "slots up to here, at most 8388608"},
+    {"flows:\n- {pattern: dma, op: dma_read, qps: 2}\n", "one stream per VM, at most 1"},
+    {"flows:\n- {pattern: dma, op: dma_read, size: 0}\n", "a DMA moves at least 1 byte"},
+    {"flows:\n- {name: \"\"}\n", "name: needs 1..63 bytes"},
+    {"flows:\n- &a {window: 1}\n- *b\n", "spec.yaml:3: found undefined alias"},
+    {"flows: [", "spec.yaml:2: did not find expected node content"},
+    {"seed: 1\n---\nflows: [{}]", "more than one document"},
+    {"- 1", "spec.yaml:1: a mapping \"key: value\" is needed"},
+    {"{[1]: 2}", "a key must be a plain word"},
+};
+
 static void a_bad_specification_is_refused_with_file_line_and_remedy(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text, *says;
-    } rows[] = {
-        {"", "spec.yaml:1: the file is empty"},
-        {"seed: 1\nseed: 2\nflows: [{}]", "spec.yaml:2: key \"seed\" twice"},
-        {"hots: 2\n", "spec.yaml:1: unknown key \"hots\"; the nearest is \"hosts\""},
-        {"hosts: 2\n", "no flows: add a list"},
-        {"flows: []", "flows: a list of 1..64 flows"},
-        {"flows:\n- windov: 3\n", "spec.yaml:2: unknown key \"windov\"; the nearest is \"window\""},
-        {"flows:\n- window: 0\n", "spec.yaml:2: window = 0: not a whole number in 1..65536"},
-        {"flows:\n- window: -5\n", "window = -5: not a whole number"},
-        {"flows:\n- window: 012\n", "window = 012: not a whole number"},
-        {"flows:\n- window: [1]\n", "window: needs one value"},
-        {"flows:\n- qps: 1e3\n", "qps = 1e3: not a whole number"},
-        {"flows:\n- srq: maybe\n", "srq = maybe: not one of: false true"},
-        {"flows:\n- transport: TCP\n", "transport = TCP: not one of: RC UC UD"},
-        {"flows:\n- op: fetch\n", "op = fetch: not one of: send"},
-        {"flows:\n- op: recv\n", "flow \"flow 0\": op recv cannot be generated"},
-        {"flows:\n- op: dma_read\n", "dma_* ops and no others belong to pattern: dma"},
-        {"flows:\n- {pattern: dma, op: write}\n", "op write: dma_* ops"},
-        {"flows:\n- {transport: UD, op: write}\n", "UD has send and send_imm only"},
-        {"flows:\n- {transport: UC, op: read}\n", "UC has no reads and atomics"},
-        {"flows:\n- {transport: UD, op: send, size: 8K}\n", "a UD message is at most one MTU"},
-        {"flows:\n- {op: write, mix: {read: 1}}\n", "op and mix: give only one"},
-        {"flows:\n- {mix: {read: 0}}\n", "at least one weight must be above 0"},
-        {"flows:\n- {mix: {raed: 1}}\n", "mix: raed: not one of"},
-        {"flows:\n- {to: 2}\n", "hosts are 0..1"},
-        {"flows:\n- {mtu: 1500}\n", "mtu = 1500: not 256"},
-        {"flows:\n- {size: {uniform: [9, 3]}}\n", "uniform: 9 is above 3"},
-        {"flows:\n- {size: {normal: [9, 3]}}\n", "size: a number, a list, or one of uniform"},
-        {"flows:\n- {size: 3G}\n",
-         "size = 3G: not a whole number in 0..2147483648 (K, M, G allowed)"},
-        {"flows:\n- {size: {lognormal: {median: 5}}}\n", "needs median and sigma"},
-        {"flows:\n- {size: {cdf: /etc/passwd}}\n", "cdf: no files can be read"},
-        {"flows:\n- {arrivals: {poisson_per_s: 5, every_ns: 4}}\n", "give one of poisson_per_s"},
-        {"flows:\n- {ops: 1000000000000, arrivals: {poisson_per_s: 1}}\n", "longer than 26 days"},
-        {"flows:\n- {window: 4, signal_every: 5}\n", "must not be above window = 4"},
-        {"flows:\n- {pattern: lat, window: 4}\n", "pattern lat has one op in flight"},
-        {"flows:\n- {pattern: lat, mix: {read: 1, send: 1}}\n", "do not alternate"},
-        {"flows:\n- {pattern: lat, op: write, depend: recv}\n", "depend: local goes with"},
-        {"flows:\n- {op: faa, memory: {align: 4}}\n", "multiples of 8 for atomics"},
-        {"flows:\n- {memory: {mr_bytes: 32}}\n", "must hold one slot of 64 bytes"},
-        {"flows:\n- {memory: {layout: alias, layout_arg: 5000}}\n", "a power of two of 4096"},
-        {"flows:\n- {memory: {offsets: zipf, mr_bytes: 8G}}\n", "at most 1048576 pages"},
-        {"flows:\n- {qps: 524288, window: 64, cq_per_qp: true}\n",
-         "slots up to here, at most 8388608"},
-        {"flows:\n- {pattern: dma, op: dma_read, qps: 2}\n", "one stream per VM, at most 1"},
-        {"flows:\n- {pattern: dma, op: dma_read, size: 0}\n", "a DMA moves at least 1 byte"},
-        {"flows:\n- {name: \"\"}\n", "name: needs 1..63 bytes"},
-        {"flows:\n- &a {window: 1}\n- *b\n", "spec.yaml:3: found undefined alias"},
-        {"flows: [", "spec.yaml:2: did not find expected node content"},
-        {"seed: 1\n---\nflows: [{}]", "more than one document"},
-        {"- 1", "spec.yaml:1: a mapping \"key: value\" is needed"},
-        {"{[1]: 2}", "a key must be a plain word"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof bad_specs / sizeof *bad_specs; i++) {
         struct gen_spec spec;
         struct hct_error err = {0};
-        const enum hct_status st = parse(rows[i].text, &spec, &err);
-        if (st != HCT_USAGE || !strstr(err.text, rows[i].says)) {
+        const enum hct_status st = parse(bad_specs[i].text, &spec, &err);
+        if (st != HCT_USAGE || !strstr(err.text, bad_specs[i].says)) {
             fail_msg("row %zu: status %d: %s", i, (int)st, err.text);
         }
     }

@@ -396,7 +396,7 @@ static inline void peer_take_piece(struct peer *e, const struct tick *t)
             peer_check_piece(&o->w, &p, ((p.psn - o->first) & PSN_MASK) * e->mtu + p.off);
         }
     }
-    if (p.rec != NO_SLOT) {
+    if (p.rec != NO_SLOT && (p.flags & TXF_LAST_OF_MSG) != 0) {
         pool_give(&h->store.wqe_pool, t->k, p.rec);
     }
     e->cur_off += p.len;

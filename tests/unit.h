@@ -9,6 +9,7 @@
 #pragma once
 #include "model/hca_i.h"
 #include "model/host_i.h"
+#include "model/system_run.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -16,11 +16,14 @@ enum {
     GEN_FUNCTIONS_MAX = 256, /* per adapter: devfn has 8 bits */
     GEN_VMS_MAX = 64,        /* behind one function           */
     GEN_QPS_MAX = 524288,    /* pairs of one flow             */
-    GEN_SLOTS_MAX = 8388608  /* window and receive slots of all flows, 8 bytes each */
+    GEN_SLOTS_MAX = 8388608, /* window and receive slots of all flows, 8 bytes each */
+    GEN_USES_MAX = 64,
+    GEN_FAST_BYTES_MAX = 2097152, /* 512 pages: longest page list of a FAST_REG (PVRDMA caps) */
+    GEN_MR_BYTES_MAX = 1073741824 /* one page directory of the PVRDMA ABI, 512 * 512 pages */
 };
 #define GEN_OPS_MAX 1000000000000ull
 
-enum gen_pattern { GEN_BW, GEN_LAT, GEN_DMA };
+enum gen_pattern { GEN_BW, GEN_LAT, GEN_DMA, GEN_REG };
 enum gen_arrivals { GEN_ASAP, GEN_EVERY, GEN_POISSON };
 enum gen_offsets { GEN_FIXED, GEN_SEQUENTIAL, GEN_RANDOM, GEN_ZIPF };
 
@@ -41,7 +44,10 @@ struct gen_flow {
     uint64_t window; /* 0: 64 in flight with arrivals asap, else no bound but the queue */
     uint64_t weight[HCT_KIND_COUNT], weight_sum; /* of the kinds in `op` or `mix` */
     uint64_t arrivals, rate_per_s, every_ps, start_ps, think_ps;
-    uint64_t signal_every, batch, inline_max, solicited, payload, depend;
+    uint64_t signal_every, fence_every, batch, inline_max, solicited, payload, depend;
+    uint64_t sges[2], recv_sges, sge_zero_q32; /* pieces of a message lo..hi, of a receive;
+                                                  share of pieces without bytes */
+    uint64_t uses, request_bytes, local_inv;   /* pattern register */
     uint64_t mtu, format, notify, srq, cq_per_qp, cores;
     uint64_t sq_depth, rq_depth, rd_atomic, timeout, retry_cnt, rnr_retry, min_rnr_timer;
     uint64_t arbitration_weight, sl, traffic_class;

@@ -27,8 +27,14 @@ static bool check_kinds(const struct gen_place *p, struct gen_flow *f)
         f->weight_sum += f->weight[k];
         hct_name(hct_text_kind, k, name, sizeof name);
         const bool dma = k >= HCT_DMA_READ;
-        if (k == HCT_RECV || k == HCT_SEND_INV || k == HCT_LOCAL_INV || k == HCT_FAST_REG) {
-            return gen_bad(p, "op %s cannot be generated (recvs are added by themselves)", name);
+        if (k == HCT_RECV) {
+            return gen_bad(p, "op recv cannot be asked for: receives are added by themselves");
+        }
+        if (k == HCT_SEND_INV || k == HCT_LOCAL_INV || k == HCT_FAST_REG) {
+            return gen_bad(p, "op %s: pattern: register adds it by itself around its op", name);
+        }
+        if (f->pattern == GEN_REG && k != HCT_WRITE && !gen_one_sided(k)) {
+            return gen_bad(p, "op %s: pattern: register has write, read, cas and faa", name);
         }
         if (dma != (f->pattern == GEN_DMA)) {
             return gen_bad(p, "op %s: dma_* ops and no others belong to pattern: dma", name);
@@ -80,6 +86,35 @@ static bool check_lat(const struct gen_place *p, struct gen_flow *f)
     return true;
 }
 
+/* The answering side uses what the asking side registers, one cycle per window slot. */
+static bool check_register(const struct gen_place *p, const struct gen_flow *f)
+{
+    if (f->pattern != GEN_REG) {
+        return (f->uses == 1 && f->request_bytes == 64 && !f->local_inv) ||
+               gen_bad(p, "uses, request_bytes and invalidate go with pattern: register");
+    }
+    if (f->transport != HCT_QP_RC) {
+        return gen_bad(p,
+                       "pattern register: only RC registers and invalidates; leave transport out");
+    }
+    return (!f->bidirectional && f->batch == 1 && f->arrivals == GEN_ASAP && !f->fence_every) ||
+           gen_bad(p, "pattern register sets its own order: leave out bidirectional, batch, "
+                      "arrivals, fence_every");
+}
+
+/* Lists of pieces and fences. */
+static bool check_lists(const struct gen_place *p, const struct gen_flow *f)
+{
+    if (f->pattern == GEN_DMA && (f->sges[1] > 1 || f->recv_sges > 1)) {
+        return gen_bad(p, "a DMA has one piece: leave out sges and recv_sges");
+    }
+    if (f->sge_zero_q32 && f->sges[1] == 1) {
+        return gen_bad(p, "sge_zero goes with sges above 1");
+    }
+    return !f->fence_every || (f->transport == HCT_QP_RC && f->pattern != GEN_DMA) ||
+           gen_bad(p, "fence_every: only RC has fences");
+}
+
 /* An unsignalled op retires when a later signalled one of its queue completes. When a whole window
  * is unsignalled no slot ever comes free, so signal_every and batch must fit into the window. */
 static bool check_rates(const struct gen_place *p, const struct gen_flow *f)
@@ -87,13 +122,14 @@ static bool check_rates(const struct gen_place *p, const struct gen_flow *f)
     const uint64_t gap_ps = f->arrivals == GEN_EVERY     ? f->every_ps
                             : f->arrivals == GEN_POISSON ? 1000000000000ull / f->rate_per_s + 1
                                                          : 0;
-    const uint64_t in_flight = f->arrivals == GEN_ASAP && f->window == 0 ? 64 : f->window;
+    const uint64_t in_flight = gen_window(f);
 
     if (gap_ps && f->ops > (HCT_TIME_PS_MAX >> 1) / gap_ps) {
         return gen_bad(p, "ops = %" PRIu64 " at this rate last longer than 26 days; use fewer ops",
                        f->ops);
     }
-    if (in_flight && (f->batch > in_flight || f->signal_every > in_flight)) {
+    if (f->pattern != GEN_REG && in_flight &&
+        (f->batch > in_flight || f->signal_every > in_flight)) {
         return gen_bad(p,
                        "batch and signal_every must not be above window = %" PRIu64
                        ": the queue could never go on",
@@ -167,8 +203,8 @@ static bool check_flow(const struct gen_place *p, struct gen_flow *f, const stru
     if (f->pattern != GEN_LAT && f->depend) {
         return gen_bad(p, "depend goes with pattern: lat");
     }
-    return check_kinds(p, f) && (f->pattern != GEN_LAT || check_lat(p, f)) && check_rates(p, f) &&
-           check_memory(p, f);
+    return check_kinds(p, f) && (f->pattern != GEN_LAT || check_lat(p, f)) &&
+           check_register(p, f) && check_lists(p, f) && check_rates(p, f) && check_memory(p, f);
 }
 
 /* The plans are made once for their limits, and again when the trace is written. */

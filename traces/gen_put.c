@@ -6,8 +6,6 @@
 #include "traces/gen_stream.h"
 #include "traces/hct_schema.h"
 
-enum { ALL_RIGHTS = 15 };
-
 /* Notes hold no time and no host name: the same specification gives the same bytes. */
 static bool put_notes(const struct gen_plans *all, hct_writer *w)
 {
@@ -64,7 +62,7 @@ static uint32_t guest_pd(const struct gen_plans *all, const struct gen_side *sid
 /* One MR; addresses rise over the whole trace so that no two MRs meet in one function. */
 static bool put_mr(const struct gen_plans *all, hct_writer *w, const struct gen_plan *n,
                    const struct gen_side *side, uint32_t guest, uint32_t id, uint64_t bytes,
-                   uint64_t *va)
+                   uint32_t flags, uint64_t *va)
 {
     const struct gen_memory *m = &n->flow->memory;
     const uint64_t page = bytes >= 1u << 21 ? 1u << 21 : 4096;
@@ -75,14 +73,15 @@ static bool put_mr(const struct gen_plans *all, hct_writer *w, const struct gen_
                               .vm = gen_vm(all, guest),
                               .va = *va,
                               .len_bytes = bytes,
-                              .access = ALL_RIGHTS,
+                              .access = GEN_ALL_RIGHTS,
+                              .flags = flags,
                               .layout = (uint8_t)m->layout,
                               .layout_arg = m->layout_arg};
     *va += gen_round_up(bytes, page);
     return hct_put_mr(w, &mr) == HCT_OK;
 }
 
-/* In the order of their ids: flow by flow, side by side, data regions before receive regions. */
+/* In the order of their ids: flow by flow, side by side: data, receive, fast regions. */
 static bool put_mrs(const struct gen_plans *all, hct_writer *w)
 {
     uint64_t va = 1ull << 32;
@@ -93,22 +92,19 @@ static bool put_mrs(const struct gen_plans *all, hct_writer *w)
         for (uint32_t s = 0; s < n->sides; s++) {
             const struct gen_side *side = &n->side[s];
             const uint32_t mrs = (uint32_t)n->flow->memory.mrs;
-            for (uint32_t k = 0; ok && k < n->used * mrs; k++) {
-                ok = put_mr(all, w, n, side, k / mrs, side->mr + k, n->mr_bytes, &va);
+            for (uint32_t k = 0; ok && k < n->banks * n->used * mrs; k++) {
+                ok = put_mr(all, w, n, side, k / mrs % n->used, side->mr + k, n->mr_bytes, 0, &va);
             }
             for (uint32_t g = 0; ok && side->receives && g < n->used; g++) {
-                ok = put_mr(all, w, n, side, g, side->recv_mr + g, n->recv_mr_bytes, &va);
+                ok = put_mr(all, w, n, side, g, side->recv_mr + g, n->recv_mr_bytes, 0, &va);
+            }
+            for (uint32_t k = 0; ok && s == 0 && k < n->used * n->fast; k++) {
+                ok = put_mr(all, w, n, side, k / n->fast, side->fast_mr + k,
+                            n->use_bytes * n->flow->uses, HCT_MR_FAST, &va);
             }
         }
     }
     return ok;
-}
-
-/* CQ entries for all pairs of a guest; a CQ of one pair has room for that pair. */
-static uint32_t cq_depth(const struct gen_plan *n)
-{
-    const uint32_t pairs = n->flow->cq_per_qp ? 1 : (n->pairs + n->used - 1) / n->used;
-    return pairs * (n->sq_depth + n->rq_depth + (n->flow->srq ? n->srq_depth : 0));
 }
 
 static bool put_queues(const struct gen_plans *all, hct_writer *w)
@@ -121,7 +117,7 @@ static bool put_queues(const struct gen_plans *all, hct_writer *w)
             for (uint32_t k = 0; ok && k < side->cqs; k++) {
                 const struct hct_cq cq = {.id = side->cq + k,
                                           .fn = gen_fn(all, side->host, k % n->used),
-                                          .depth_entries = cq_depth(n),
+                                          .depth_entries = (uint32_t)n->cq_depth,
                                           .notify = (uint8_t)n->flow->notify};
                 ok = hct_put_cq(w, &cq) == HCT_OK;
             }
@@ -129,7 +125,7 @@ static bool put_queues(const struct gen_plans *all, hct_writer *w)
                 const struct hct_srq srq = {.id = side->srq + g,
                                             .pd = guest_pd(all, side, g),
                                             .depth_entries = n->srq_depth,
-                                            .sge_max = 1};
+                                            .sge_max = (uint8_t)n->flow->recv_sges};
                 ok = hct_put_srq(w, &srq) == HCT_OK;
             }
             const bool ud = n->flow->pattern != GEN_DMA && n->flow->transport == HCT_QP_UD;
@@ -167,7 +163,7 @@ static struct hct_qp make_qp(const struct gen_plans *all, const struct gen_plan 
         .mtu_bytes = (uint16_t)f->mtu,
         .sq_depth_entries = n->sq_depth,
         .rq_depth_entries = side->receives && !f->srq ? n->rq_depth : 0,
-        .sge_max = 1,
+        .sge_max = (uint8_t)(f->sges[1] > f->recv_sges ? f->sges[1] : f->recv_sges),
         .inline_max_bytes = (uint16_t)f->inline_max,
         .rd_atomic_max = (uint8_t)f->rd_atomic,
         .rd_atomic_dest_max = (uint8_t)f->rd_atomic,

@@ -83,6 +83,25 @@ static bool read_arrivals(struct gy *y, yaml_node_t *v, void *into)
     return true;
 }
 
+/* 4, or [1, 16]. */
+static bool read_sges(struct gy *y, yaml_node_t *v, void *into)
+{
+    static const struct gy_row row = {.key = "sges", .kind = GY_NUMBER, .lo = 1, .hi = HCT_SGE_MAX};
+    struct gen_flow *f = into;
+    const bool range = gy_items(v) == 2;
+
+    if (gy_items(v) && !range) {
+        return gy_fail(y, v, "sges: write one number or [lowest, highest]");
+    }
+    if (!gy_value(y, range ? gy_item(y, v, 0) : v, &row, &f->sges[0]) ||
+        !gy_value(y, range ? gy_item(y, v, 1) : v, &row, &f->sges[1])) {
+        return false;
+    }
+    return f->sges[0] <= f->sges[1] ||
+           gy_fail(y, v, "sges: %u is above %u: write [lowest, highest]", (unsigned)f->sges[0],
+                   (unsigned)f->sges[1]);
+}
+
 static bool read_size(struct gy *y, yaml_node_t *v, void *into)
 {
     const struct reader *r = (const struct reader *)(void *)y;
@@ -113,7 +132,7 @@ static bool read_memory(struct gy *y, yaml_node_t *v, void *into)
 #define AT(field) offsetof(struct gen_flow, field)
 static const struct gy_row flow_rows[] = {
     {"name", GY_TEXT, AT(name), 0, 0, 0, 0},
-    {"pattern", GY_WORD, AT(pattern), 0, 0, "enum bw lat dma", 0},
+    {"pattern", GY_WORD, AT(pattern), 0, 0, "enum bw lat dma register", 0},
     {"transport", GY_WORD, AT(transport), 0, 0, hct_text_qp, 0},
     {"op", GY_CALL, 0, 0, 0, 0, read_op},
     {"mix", GY_CALL, 0, 0, 0, 0, read_mix},
@@ -127,10 +146,17 @@ static const struct gy_row flow_rows[] = {
     {"arrivals", GY_CALL, 0, 0, 0, 0, read_arrivals},
     {"think_ns", GY_NUMBER, AT(think_ps), 0, NS_MAX, 0, 0},
     {"signal_every", GY_NUMBER, AT(signal_every), 1, 65536, 0, 0},
+    {"fence_every", GY_NUMBER, AT(fence_every), 1, 65536, 0, 0},
+    {"sges", GY_CALL, 0, 0, 0, 0, read_sges},
+    {"recv_sges", GY_NUMBER, AT(recv_sges), 1, HCT_SGE_MAX, 0, 0},
+    {"sge_zero", GY_Q32, AT(sge_zero_q32), 0, 1, 0, 0},
+    {"uses", GY_NUMBER, AT(uses), 1, GEN_USES_MAX, 0, 0},
+    {"request_bytes", GY_BYTES, AT(request_bytes), 0, 65536, 0, 0},
+    {"invalidate", GY_WORD, AT(local_inv), 0, 0, "enum remote local", 0},
     {"batch", GY_NUMBER, AT(batch), 1, 65536, 0, 0},
     {"inline_max", GY_BYTES, AT(inline_max), 0, 4096, 0, 0},
     {"solicited", GY_BOOL, AT(solicited), 0, 0, 0, 0},
-    {"payload", GY_WORD, AT(payload), 0, 0, "enum absent pattern", 0},
+    {"payload", GY_WORD, AT(payload), 0, 0, hct_text_payload, 0},
     {"depend", GY_WORD, AT(depend), 0, 0, "enum auto local recv visible", 0},
     {"mtu", GY_NUMBER, AT(mtu), 256, 4096, 0, 0},
     {"format", GY_WORD, AT(format), 0, 0, hct_text_format, 0},
@@ -161,6 +187,10 @@ static void flow_defaults(struct gen_flow *f, uint32_t number)
                            .ops = 1000,
                            .signal_every = 1,
                            .batch = 1,
+                           .sges = {1, 1},
+                           .recv_sges = 1,
+                           .uses = 1,
+                           .request_bytes = 64,
                            .payload = HCT_PAYLOAD_PATTERN,
                            .mtu = 4096,
                            .cores = 1,

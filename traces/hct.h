@@ -146,6 +146,10 @@ const char *hct_loss_text(const hct_reader *r, char *buf, size_t size);
 /* The last status of this reader that was not HCT_OK or HCT_END. */
 const struct hct_error *hct_reader_error(const hct_reader *r);
 
+/* Operations in a workload file, from its last block alone: for a progress display. 0 when that is
+ * not known: the file is damaged at its end, has no operation, or cannot be read. */
+uint64_t hct_count_ops(const char *path);
+
 /* ---- Checking ----------------------------------------------------------------------------- */
 
 /* Not errors of the trace: the simulated adapter will answer them with an error completion. */

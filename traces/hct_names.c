@@ -135,15 +135,34 @@ static uint64_t splitmix(uint64_t seed, uint64_t n)
     return z ^ z >> 31;
 }
 
-/* The first word may begin in its middle, the last may end there. */
+/* One draw for a block of 8 words, which differ by a constant: additions are cheap, and all bytes
+ * of a block and of neighbours still differ. */
+enum { BLOCK_WORDS = 8, BLOCK_BYTES = 64 };
+static const uint64_t word_step = 0xa0761d6478bd642full;
+
+static void block(uint64_t seed, uint64_t n, uint64_t word[BLOCK_WORDS])
+{
+    const uint64_t first = splitmix(seed, n);
+
+    for (unsigned i = 0; i < BLOCK_WORDS; i++) {
+        word[i] = first + i * word_step;
+    }
+}
+
 void hct_pattern(uint64_t seed, uint64_t off_bytes, void *to, size_t len_bytes)
 {
     uint8_t *p = to;
-    while (len_bytes) {
-        const uint64_t word = splitmix(seed, off_bytes / 8) >> off_bytes % 8 * 8;
-        size_t n = 8 - off_bytes % 8;
-        n = n < len_bytes ? n : len_bytes;
-        memcpy(p, &word, n);
+    uint64_t word[BLOCK_WORDS];
+
+    while (len_bytes > 0) {
+        const size_t skip = off_bytes % BLOCK_BYTES, room = BLOCK_BYTES - skip;
+        const size_t n = room < len_bytes ? room : len_bytes;
+        block(seed, off_bytes / BLOCK_BYTES, word);
+        if (n == BLOCK_BYTES) {
+            memcpy(p, word, BLOCK_BYTES);
+        } else {
+            memcpy(p, (const uint8_t *)word + skip, n);
+        }
         p += n;
         off_bytes += n;
         len_bytes -= n;

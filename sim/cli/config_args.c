@@ -1,8 +1,11 @@
 #include "sim/cli/cli.h"
 #include "sim/config/yaml.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 int complain(int status, const char *text)
 {
@@ -10,7 +13,24 @@ int complain(int status, const char *text)
     return status;
 }
 
-bool config_arg(struct config_args *a, int kind, const char *text)
+int readable(const char *path, int status)
+{
+    struct stat s;
+    FILE *const f = fopen(path, "rb");
+
+    if (f == NULL) {
+        fprintf(stderr, "hcasim: %s: cannot be read: %s\n", path, strerror(errno));
+        return status;
+    }
+    const bool folder = fstat(fileno(f), &s) == 0 && S_ISDIR(s.st_mode);
+    fclose(f);
+    if (folder) {
+        fprintf(stderr, "hcasim: %s: a folder, not a file\n", path);
+    }
+    return folder ? status : EXIT_OK;
+}
+
+bool config_arg(struct config_args *a, enum config_arg_kind kind, const char *text)
 {
     if (a->n == sizeof a->item / sizeof a->item[0]) {
         return false;
@@ -20,7 +40,8 @@ bool config_arg(struct config_args *a, int kind, const char *text)
     return true;
 }
 
-static int apply(struct hca_config *c, int kind, const char *text, struct hca_error *err)
+static int apply(struct hca_config *c, enum config_arg_kind kind, const char *text,
+                 struct hca_error *err)
 {
     enum config_result r;
 

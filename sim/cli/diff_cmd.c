@@ -11,7 +11,8 @@ static const char help[] =
     "usage: hcasim diff RUN_A RUN_B [--json]\n\n"
     "Compares two run folders (or report.json files): hashes, changed parameters, and per opcode,\n"
     "transport, function and size the latency and goodput of both.\n"
-    "Exit status: 0 the same in every number; 1 different; 3 not a report.\n";
+    "Exit status: 0 the same in every number; 1 different; 3 not a report.\n\n"
+    "Example: hcasim diff run1 run2\n";
 
 static json_t *load(const char *path)
 {
@@ -21,6 +22,9 @@ static json_t *load(const char *path)
 
     snprintf(file, sizeof file, "%s%s", path,
              stat(path, &s) == 0 && S_ISDIR(s.st_mode) ? "/report.json" : "");
+    if (readable(file, EXIT_TRACE) != EXIT_OK) {
+        return NULL;
+    }
     json_t *const o = json_load_file(file, 0, &e);
     if (o == NULL || !json_is_object(o) || json_object_get(o, "groups") == NULL) {
         fprintf(stderr, "hcasim: %s:%d: not a report: %s\n", file, o == NULL ? e.line : 1,

@@ -7,9 +7,11 @@
 
 static const char params_help[] =
     "usage: hcasim params [--json] [--preset NAME] [--config FILE] [--set KEY=VALUE]\n\n"
-    "Every parameter with unit, range, default, value, origin and source.\n";
+    "Every parameter with unit, range, default, value, origin and source.\n\n"
+    "Example: hcasim params --preset generic100 --set hca.qp_max=64 | grep '^hca.qp'\n";
 static const char presets_help[] = "usage: hcasim presets [--json]\n\n"
-                                   "Every preset, what it extends and what its values rest on.\n";
+                                   "Every preset, what it extends and what its values rest on.\n\n"
+                                   "Example: hcasim presets\n";
 
 static const struct option options[] = {{"json", 0, NULL, 'j'},   {"preset", 1, NULL, 'p'},
                                         {"config", 1, NULL, 'c'}, {"set", 1, NULL, 's'},
@@ -37,6 +39,9 @@ int cli_params(int argc, char **argv)
             return complain(EXIT_USAGE, "more than 256 configuration options");
         }
     }
+    if (optind < argc) {
+        return complain(EXIT_USAGE, "hcasim params takes options only; see --help");
+    }
     const int status = config_resolve(&a, &c, &err);
     if (status != EXIT_OK) {
         return complain(status, err.text);
@@ -62,6 +67,9 @@ int cli_presets(int argc, char **argv)
             return complain(EXIT_USAGE, "hcasim presets takes --json only");
         }
         json = true;
+    }
+    if (optind < argc) {
+        return complain(EXIT_USAGE, "hcasim presets takes --json only");
     }
     return hcasim_presets(stdout, &preset_embedded, json, &err) ? EXIT_OK
                                                                 : complain(EXIT_HOST, err.text);

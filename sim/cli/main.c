@@ -3,6 +3,7 @@
 
 #include "hcasim_version.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,13 +33,29 @@ static void usage(FILE *out)
         "\nFirst steps\n"
         "  hcasim trace import capture.pcap.gz -o t.hct    a recorded capture becomes a workload\n"
         "  hcasim run --trace t.hct --out r                replay it, report in r/report.txt\n"
-        "  hcasim run --trace t.hct --set pcie.gen=4       the same with another design\n",
+        "  hcasim run --trace t.hct --set pcie.lanes=8 --out r8   the same with another design\n"
+        "  hcasim diff r r8                                what that changed\n",
         out);
+}
+
+/* What was printed must have reached its file; a reader that has seen enough is no failure. */
+static int told(int status)
+{
+    const bool good = fflush(stdout) == 0 && !ferror(stdout);
+
+    if (good || errno == EPIPE || status == EXIT_HOST) {
+        return status;
+    }
+    fprintf(stderr, "hcasim: standard output: %s\n", strerror(errno));
+    return EXIT_HOST;
 }
 
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of fwrite, not the end */
+#ifdef SIGXFSZ
+    signal(SIGXFSZ, SIG_IGN); /* so is a file size limit */
+#endif
     if (argc < 2) {
         usage(stderr);
         return EXIT_USAGE;
@@ -54,7 +71,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(argv[1], commands[i].name) == 0) {
-            return commands[i].run(argc - 1, argv + 1);
+            return told(commands[i].run(argc - 1, argv + 1));
         }
     }
     fprintf(stderr, "hcasim: '%s' is not a command; hcasim --help lists them\n", argv[1]);

@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FIRST_MS = 2000, EVERY_MS = 500, STILL_MS = 10000 };
+enum { FIRST_MS = 1000, EVERY_MS = 500, STILL_MS = 10000 };
 
 uint64_t wall_ms(void)
 {
@@ -56,8 +56,8 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total, uint64_t s
     p->last_ms = now;
     line(p, now, done, total, sim_ps);
     if (now - p->moved_ms > STILL_MS) {
-        fprintf(stderr, "; no progress for %" PRIu64 " s: %s", (now - p->moved_ms) / 1000,
-                waiting(arg));
+        fprintf(stderr, "; no progress since %.3f ms, for %" PRIu64 " s: %s", (double)sim_ps / 1e9,
+                (now - p->moved_ms) / 1000, waiting(arg));
     }
     fflush(stderr);
 }

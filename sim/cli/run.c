@@ -1,21 +1,15 @@
 /* run.c: one run of a trace. */
 #include "sim/cli/run.h"
 
-#include "sim/cli/out_file.h"
 #include "sim/cli/progress.h"
-#include "sim/cli/run_events.h"
-#include "sim/link/tap.h"
-#include "sim/report/report.h"
+#include "sim/cli/run_checkpoint.h"
+#include "sim/cli/run_out.h"
+#include "sim/cli/waiting.h"
 
-#include "hcasim_version.h"
-
-#include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 struct run {
     const struct run_options *o;
@@ -23,9 +17,9 @@ struct run {
     struct world *w;
     struct replay *y;
     struct report *r;
-    struct events_out *events;
-    struct tap *tap;
+    struct run_out out;
     struct progress progress;
+    struct run_checkpoint checkpoint;
     uint64_t total, start_ms, windows;
     bool wall_limit;
 };
@@ -53,6 +47,29 @@ static int fail(int status, const char *text)
     return complain(status, text);
 }
 
+/* Raises a number that the trace needs larger. A default or a preset gives way; what the user has
+ * chosen does not. */
+static int raise_to(struct run *x, const char *key, uint64_t need)
+{
+    struct hca_error err;
+    char text[500];
+    const struct hca_param_row *const row = hca_param_find(key, strlen(key));
+    const uint64_t have = hca_param_get(&x->config.value, row);
+    const char *const place = x->config.origin[hca_param_index(row)].place;
+
+    if (have >= need) {
+        return EXIT_OK;
+    }
+    if (strcmp(place, "default") != 0 && strncmp(place, "preset ", 7) != 0) {
+        snprintf(text, sizeof text,
+                 "%s: %s is %" PRIu64 ", the trace names %" PRIu64 " of them; set it to %" PRIu64
+                 " or more, or leave it out: then the trace decides",
+                 place, key, have, need, need);
+        return fail(EXIT_USAGE, text);
+    }
+    return config_put(&x->config, key, need, "trace", &err) ? EXIT_OK : fail(EXIT_USAGE, err.text);
+}
+
 /* The trace decides how many hosts, adapters, functions and VMs there are at least. */
 static int fit(struct run *x)
 {
@@ -60,22 +77,15 @@ static int fit(struct run *x)
     struct hct_error terr;
     struct hca_error err;
     int status = EXIT_TRACE;
-    static const struct {
-        const char *key;
-        size_t at;
-    } keys[4] = {{"host.count", offsetof(struct hca_param, host_count)},
-                 {"host.hcas", offsetof(struct hca_param, host_hcas)},
-                 {"hca.fn_max", offsetof(struct hca_param, hca_fn_max)},
-                 {"host.vms", offsetof(struct hca_param, host_vms)}};
+    static const char *const keys[4] = {"host.count", "host.hcas", "hca.fn_max", "host.vms"};
 
     if (!replay_needs(x->o->trace, &need[0], &need[1], &need[2], &need[3], &terr, &status)) {
         return fail(status, terr.text);
     }
     for (unsigned i = 0; i < 4; i++) {
-        uint64_t have;
-        memcpy(&have, (const char *)&x->config.value + keys[i].at, sizeof have);
-        if (have < need[i] && !config_put(&x->config, keys[i].key, need[i], "trace", &err)) {
-            return fail(EXIT_USAGE, err.text);
+        status = raise_to(x, keys[i], need[i]);
+        if (status != EXIT_OK) {
+            return status;
         }
     }
     return hca_config_check(&x->config, &err) ? EXIT_OK : fail(EXIT_USAGE, err.text);
@@ -86,17 +96,20 @@ static void on_event(void *arg, unsigned host, int hca, uint64_t at_ps, const st
     struct run *const x = arg;
 
     replay_event(x->y, host, hca, at_ps, rec);
-    if (x->events != NULL) {
-        events_add(x->events, host, hca, at_ps, rec);
+    if (x->out.events != NULL) {
+        events_add(x->out.events, host, hca, at_ps, rec);
     }
 }
 
 static const char *waiting(void *arg)
 {
-    static char text[200];
+    static char text[400];
     const struct run *const x = arg;
+    char op[160], unit[160];
 
-    return replay_waiting(x->y, text, sizeof text);
+    snprintf(text, sizeof text, "%s; %s", replay_waiting(x->y, op, sizeof op),
+             waiting_unit(x->w, unit, sizeof unit));
+    return text;
 }
 
 /* Asked once per window of simulated time: a thousand windows take well under a millisecond. */
@@ -104,15 +117,16 @@ static bool stop(void *arg)
 {
     struct run *const x = arg;
 
-    if (x->events != NULL) {
-        events_flush(x->events, world_now(x->w));
+    if (x->out.events != NULL) {
+        events_flush(x->out.events, world_now(x->w));
     }
     if (++x->windows % 1024 == 0) {
         progress_show(&x->progress, replay_figures(x->y)->ops, x->total,
                       replay_figures(x->y)->last_ps, waiting, x);
         x->wall_limit = x->o->max_wall_ms != 0 && wall_ms() - x->start_ms >= x->o->max_wall_ms;
     }
-    return interrupted != 0 || x->wall_limit;
+    return interrupted != 0 || x->wall_limit || run_out_failed(&x->out) ||
+           !run_checkpoint_window(&x->checkpoint);
 }
 
 static int open_world(struct run *x)
@@ -130,6 +144,28 @@ static int open_world(struct run *x)
     return EXIT_OK;
 }
 
+/* The trace asks for more than the adapter has: which parameter to raise. Refusals name it in
+ * brackets. */
+static int refuse(const char *text)
+{
+    char more[600], key[80];
+    const char *const at = strrchr(text, '(');
+    const size_t n = at == NULL ? 0 : strcspn(at + 1, ")");
+
+    if (n != 0 && n < sizeof key) {
+        memcpy(key, at + 1, n);
+        key[n] = '\0';
+        if (hca_param_find(key, n) != NULL) {
+            snprintf(more, sizeof more,
+                     "%.400s: the trace needs more; raise it with --set %s=N or choose another "
+                     "--preset",
+                     text, key);
+            return fail(EXIT_USAGE, more);
+        }
+    }
+    return fail(EXIT_USAGE, text);
+}
+
 static int open_replay(struct run *x)
 {
     const struct replay_options o = {.timing = x->o->timing,
@@ -145,44 +181,22 @@ static int open_replay(struct run *x)
     if (x->y == NULL) {
         return fail(status, err.text);
     }
-    world_set_trace(x->w, x->o->events ? ~0ULL : 1ULL << EV_stage, on_event, x);
+    const uint64_t mask = x->o->events ? ~0ULL : 1ULL << EV_stage;
+    world_set_trace(x->w, mask, on_event, x);
     if (!replay_setup(x->y, &err)) {
-        return fail(EXIT_USAGE, err.text);
+        return refuse(err.text);
     }
     x->r = report_open(replay_resources(x->y), &x->config.value);
     if (x->r == NULL) {
         return fail(EXIT_HOST, "no memory");
     }
-    report_start(x->r, x->w);
-    return EXIT_OK;
-}
-
-static int open_outputs(struct run *x)
-{
-    char path[1024];
-    struct hct_error err;
-
-    if (!out_dir(x->o->out)) {
-        snprintf(path, sizeof path, "%s: %s; choose a folder with --out DIR", x->o->out,
-                 strerror(errno));
-        return fail(EXIT_HOST, path);
+    if (!report_start(x->r, x->w, x->y)) {
+        return fail(EXIT_HOST, "no memory for the report");
     }
-    if (x->o->events) {
-        snprintf(path, sizeof path, "%s/events.hct", x->o->out);
-        x->events = events_open(path, x->w, &err);
-        if (x->events == NULL) {
-            return fail(EXIT_HOST, err.text);
-        }
-    }
-    if (x->o->pcap) {
-        snprintf(path, sizeof path, "%s/net.pcap", x->o->out);
-        x->tap = tap_open(path, &x->config.value, err.text, sizeof err.text);
-        if (x->tap == NULL) {
-            return fail(EXIT_HOST, err.text);
-        }
-        net_set_tap(world_net(x->w), tap_frame, x->tap);
-    }
-    return EXIT_OK;
+    const struct checkpoint_run run = {&x->config.value, &o, x->o->trace, x->w, x->y, x->r};
+    const int resumed = run_checkpoint_open(&x->checkpoint, x->o, &run);
+    world_set_trace(x->w, mask, on_event, x); /* a checkpoint holds the mask of its own run */
+    return resumed;
 }
 
 static const char *base_name(const char *path)
@@ -192,69 +206,14 @@ static const char *base_name(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-static bool write_run_json(const struct run *x, uint64_t spent_ms, int status)
-{
-    struct out_file f = out_open(x->o->out, "run.json");
-    char host[256] = "", date[32] = "";
-    const time_t now = time(NULL);
-    struct tm tm;
-
-    if (f.f == NULL) {
-        return false;
-    }
-    (void)gethostname(host, sizeof host - 1);
-    if (gmtime_r(&now, &tm) != NULL) {
-        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    }
-    json_t *const o = json_pack("{s:s,s:s,s:s,s:s,s:I,s:i}", "version", HCASIM_VERSION, "commit",
-                                HCASIM_COMMIT, "host", host, "date", date, "wall_ms",
-                                (json_int_t)spent_ms, "exit_status", status);
-    const bool good = o != NULL && json_dumpf(o, f.f, JSON_INDENT(1)) == 0;
-    json_decref(o);
-    return out_close(&f, good);
-}
-
-static int write_reports(struct run *x, const struct report_head *h)
-{
-    struct out_file text = out_open(x->o->out, "report.txt");
-    bool good = text.f != NULL && report_text(x->r, h, x->w, x->y, text.f);
-
-    good = text.f != NULL && out_close(&text, good);
-    if (good) {
-        struct out_file json = out_open(x->o->out, "report.json");
-        good = json.f != NULL && report_json(x->r, h, x->w, x->y, json.f);
-        good = json.f != NULL && out_close(&json, good);
-    }
-    if (!good) {
-        char why[1200];
-        snprintf(why, sizeof why, "%s: cannot write the report: %s", x->o->out, strerror(errno));
-        return fail(EXIT_HOST, why);
-    }
-    return EXIT_OK;
-}
-
-static int close_outputs(struct run *x, int status)
-{
-    struct hct_error err;
-
-    if (x->events != NULL && !events_close(x->events, &err)) {
-        status = fail(EXIT_HOST, err.text);
-    }
-    x->events = NULL;
-    if (x->tap != NULL && !tap_close(x->tap, err.text, sizeof err.text)) {
-        status = fail(EXIT_HOST, err.text);
-    }
-    x->tap = NULL;
-    return status;
-}
-
 static int status_of(const struct run *x, enum replay_end end)
 {
-    if (interrupted != 0) {
+    if (end == REPLAY_STOPPED && interrupted != 0) {
         return EXIT_INTERRUPTED;
     }
     if (end == REPLAY_BAD_TRACE) {
-        return EXIT_TRACE;
+        const enum hct_status why = hct_reader_error(replay_reader(x->y))->status;
+        return hct_exit_status(why) == EXIT_HOST ? EXIT_HOST : EXIT_TRACE;
     }
     return end != REPLAY_DONE || replay_figures(x->y)->failed != 0 ||
                    replay_figures(x->y)->mismatches != 0
@@ -269,15 +228,37 @@ static const char *end_text(const struct run *x, enum replay_end end)
     case REPLAY_LIMIT: return "simulated-time limit";
     case REPLAY_STUCK: return "no progress: operations wait for something that never comes";
     case REPLAY_BAD_TRACE: return "the trace is damaged; what could be read was played";
-    default: return x->wall_limit ? "wall-time limit" : "interrupted";
+    default:
+        return interrupted != 0 ? "interrupted"
+               : x->wall_limit  ? "wall-time limit"
+                                : "an output file could not be written";
+    }
+}
+
+/* A run that did not end by itself: why, since when nothing was done, and what is waited for. */
+static void say_end(const struct run *x, enum replay_end end, const struct report_head *h)
+{
+    char loss[400];
+
+    if (end == REPLAY_BAD_TRACE) {
+        const struct hct_error *const e = hct_reader_error(replay_reader(x->y));
+        if (e->status != HCT_DAMAGED) {
+            fprintf(stderr, "hcasim: %s\n", e->text);
+        }
+        if (hct_loss_text(replay_reader(x->y), loss, sizeof loss)[0] != '\0') {
+            fprintf(stderr, "hcasim: %s: %s\n", x->o->trace, loss);
+        }
+    } else if (end == REPLAY_STUCK) {
+        fprintf(stderr, "hcasim: no progress since %.3f us: %s\n",
+                (double)replay_figures(x->y)->last_ps / 1e6, h->waiting);
+    } else if (end != REPLAY_DONE) {
+        fprintf(stderr, "hcasim: stopped: %s; %s\n", h->end, h->waiting);
     }
 }
 
 static int simulate(struct run *x)
 {
-    const struct hct_head *const head = hct_head(replay_reader(x->y));
-
-    x->total = head->records == UINT64_MAX ? 0 : head->records;
+    x->total = x->o->quiet ? 0 : hct_count_ops(x->o->trace);
     progress_start(&x->progress, x->o->quiet);
     const enum replay_end end = replay_run(x->y, report_op, x->r, stop, x);
     progress_end(&x->progress);
@@ -289,15 +270,11 @@ static int simulate(struct run *x)
         .note = NULL,
         .end = end_text(x, end),
         .waiting = end == REPLAY_DONE || end == REPLAY_BAD_TRACE ? NULL : waiting(x)};
-    status = close_outputs(x, status);
-    const int wrote = write_reports(x, &h);
+    status = run_out_close(&x->out, status);
+    const int wrote = run_out_report(&x->out, x->r, &h, x->w, x->y);
     status = wrote == EXIT_OK ? status : wrote;
-    if (end == REPLAY_BAD_TRACE) {
-        char loss[400];
-        fprintf(stderr, "hcasim: %s: %s\n", x->o->trace,
-                hct_loss_text(replay_reader(x->y), loss, sizeof loss));
-    }
-    if (!write_run_json(x, wall_ms() - x->start_ms, status) && status != EXIT_HOST) {
+    say_end(x, end, &h);
+    if (!run_out_facts(&x->out, wall_ms() - x->start_ms, status) && status != EXIT_HOST) {
         status = fail(EXIT_HOST, "run.json could not be written");
     }
     return status;
@@ -321,23 +298,23 @@ int run_trace(const struct run_options *o)
     static struct run x;
     struct hca_error err;
 
-    x = (struct run){.o = o, .start_ms = wall_ms()};
+    x = (struct run){.o = o, .start_ms = wall_ms(), .out.lock = -1};
     interrupted = 0;
     int status = config_resolve(&o->config, &x.config, &err);
     if (status != EXIT_OK) {
         return fail(status, err.text);
     }
     catch_signals();
-    status = fit(&x);
+    status = readable(o->trace, EXIT_TRACE);
+    status = status == EXIT_OK ? fit(&x) : status;
     status = status == EXIT_OK ? open_world(&x) : status;
-    status = status == EXIT_OK ? open_outputs(&x) : status;
+    status = status == EXIT_OK ? run_out_open(&x.out, o, &x.config.value, x.w) : status;
     status = status == EXIT_OK ? open_replay(&x) : status;
     if (status == EXIT_OK) {
-        status = simulate(&x);
+        status = run_checkpoint_close(&x.checkpoint, simulate(&x));
         print_summary(&x, status);
-    } else {
-        (void)close_outputs(&x, status);
     }
+    run_out_free(&x.out);
     report_close(x.r);
     replay_close(x.y);
     world_close(x.w);

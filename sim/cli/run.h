@@ -12,8 +12,10 @@ struct run_options {
     const char *timing_text;
     uint64_t max_time_ps; /* UINT64_MAX: none */
     uint64_t max_wall_ms; /* 0: none          */
-    bool pcap, events, no_check, quiet;
-    unsigned mode; /* enum hca_mode, for proofs */
+    bool pcap, pcap_loop, pcap_ports, events, no_check, quiet;
+    unsigned mode;                   /* enum hca_mode, for proofs */
+    const char *checkpoint, *resume; /* files; NULL: none */
+    uint64_t checkpoint_ps;          /* after set-up; UINT64_MAX: not given */
     struct net_aim aim[NET_AIMS_MAX];
     unsigned aims;
 };

@@ -1,5 +1,5 @@
 /* run_args.c: the command line of hcasim run. */
-#include "sim/cli/run.h"
+#include "sim/cli/run_checkpoint.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -32,8 +32,15 @@ static const char help[] =
     "  --max-time T       stop at this simulated time, e.g. 10us, 1.5ms, 2s\n"
     "  --max-wall T       stop after this time on the clock\n"
     "\n"
+    "In two parts (docs/CHECKPOINT.md)\n"
+    "  --checkpoint-at T --checkpoint FILE\n"
+    "                     write the whole state to FILE at this simulated time, and go on\n"
+    "  --resume FILE      go on from there: same trace and options, same report\n"
+    "\n"
     "What is written besides\n"
-    "  --pcap             DIR/net.pcap: every frame as it left its port\n"
+    "  --pcap [WHAT]      DIR/net.pcap: every frame as it left its port, ns stamps; WHAT: loop\n"
+    "                     (also what went round inside an adapter), ports (DIR/port<n>.pcap, what\n"
+    "                     left and what reached each port) or loop,ports. InfiniBand: see README\n"
     "  --events           DIR/events.hct: every typed event (hcasim trace show reads it)\n"
     "  --no-check         do not compare received bytes with the trace\n"
     "  --quiet            no progress line\n"
@@ -42,7 +49,8 @@ static const char help[] =
     "or\n"
     "configuration; 3 bad trace; 4 the machine (disk, memory); 130 interrupted, report written.\n"
     "\n"
-    "Example: hcasim run --trace t.hct --preset generic100 --set iommu.iotlb_4k_entries=256\n";
+    "Example: hcasim run --trace t.hct --preset generic100 --set iommu.iotlb_4k_entries=256 \\\n"
+    "             --out r && less r/report.txt\n";
 
 enum {
     OPT_TRACE = 256,
@@ -56,6 +64,9 @@ enum {
     OPT_FAULT,
     OPT_MAX_TIME,
     OPT_MAX_WALL,
+    OPT_CHECKPOINT_AT,
+    OPT_CHECKPOINT,
+    OPT_RESUME,
     OPT_PCAP,
     OPT_EVENTS,
     OPT_NO_CHECK,
@@ -65,15 +76,27 @@ enum {
 };
 
 static const struct option options[] = {
-    {"trace", 1, NULL, OPT_TRACE},       {"out", 1, NULL, OPT_OUT},
-    {"preset", 1, NULL, OPT_PRESET},     {"config", 1, NULL, OPT_CONFIG},
-    {"set", 1, NULL, OPT_SET},           {"seed", 1, NULL, OPT_SEED},
-    {"payload", 1, NULL, OPT_PAYLOAD},   {"timing", 1, NULL, OPT_TIMING},
-    {"fault", 1, NULL, OPT_FAULT},       {"max-time", 1, NULL, OPT_MAX_TIME},
-    {"max-wall", 1, NULL, OPT_MAX_WALL}, {"pcap", 0, NULL, OPT_PCAP},
-    {"events", 0, NULL, OPT_EVENTS},     {"no-check", 0, NULL, OPT_NO_CHECK},
-    {"quiet", 0, NULL, OPT_QUIET},       {"mode", 1, NULL, OPT_MODE},
-    {"help", 0, NULL, OPT_HELP},         {NULL, 0, NULL, 0},
+    {"trace", 1, NULL, OPT_TRACE},
+    {"out", 1, NULL, OPT_OUT},
+    {"preset", 1, NULL, OPT_PRESET},
+    {"config", 1, NULL, OPT_CONFIG},
+    {"set", 1, NULL, OPT_SET},
+    {"seed", 1, NULL, OPT_SEED},
+    {"payload", 1, NULL, OPT_PAYLOAD},
+    {"timing", 1, NULL, OPT_TIMING},
+    {"fault", 1, NULL, OPT_FAULT},
+    {"max-time", 1, NULL, OPT_MAX_TIME},
+    {"max-wall", 1, NULL, OPT_MAX_WALL},
+    {"pcap", 2, NULL, OPT_PCAP},
+    {"events", 0, NULL, OPT_EVENTS},
+    {"no-check", 0, NULL, OPT_NO_CHECK},
+    {"quiet", 0, NULL, OPT_QUIET},
+    {"mode", 1, NULL, OPT_MODE},
+    {"checkpoint-at", 1, NULL, OPT_CHECKPOINT_AT},
+    {"checkpoint", 1, NULL, OPT_CHECKPOINT},
+    {"resume", 1, NULL, OPT_RESUME},
+    {"help", 0, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
 };
 
 bool parse_time(const char *text, uint64_t *ps)
@@ -175,6 +198,23 @@ bool parse_aim(const char *text, struct net_aim *out, struct hca_error *err)
     return good;
 }
 
+static bool parse_pcap(struct run_options *o, const char *what)
+{
+    o->pcap = true;
+    while (what != NULL && *what != '\0') {
+        const size_t n = strcspn(what, ",");
+        if (n == 4 && strncmp(what, "loop", n) == 0) {
+            o->pcap_loop = true;
+        } else if (n == 5 && strncmp(what, "ports", n) == 0) {
+            o->pcap_ports = true;
+        } else {
+            return false;
+        }
+        what += n + (what[n] == ',');
+    }
+    return true;
+}
+
 static int bad_value(const char *option, const char *value, const char *want)
 {
     fprintf(stderr, "hcasim run: %s %s: write %s\n", option, value, want);
@@ -225,7 +265,13 @@ static int take(struct run_options *o, int opt, const char *v)
         }
         o->max_wall_ms = ps / 1000000000;
         return EXIT_OK;
-    case OPT_PCAP: o->pcap = true; return EXIT_OK;
+    case OPT_PCAP:
+        return parse_pcap(o, v) ? EXIT_OK : bad_value("--pcap", v, "loop, ports or loop,ports");
+    case OPT_CHECKPOINT_AT:
+        return parse_time(v, &o->checkpoint_ps) ? EXIT_OK
+                                                : bad_value("--checkpoint-at", v, "10us or 2s");
+    case OPT_CHECKPOINT: o->checkpoint = v; return EXIT_OK;
+    case OPT_RESUME: o->resume = v; return EXIT_OK;
     case OPT_EVENTS: o->events = true; return EXIT_OK;
     case OPT_NO_CHECK: o->no_check = true; return EXIT_OK;
     case OPT_QUIET: o->quiet = true; return EXIT_OK;
@@ -243,7 +289,8 @@ int cli_run(int argc, char **argv)
                              .timing = REPLAY_ASAP,
                              .timing_text = "asap",
                              .scale_ppm = 1000000,
-                             .max_time_ps = UINT64_MAX};
+                             .max_time_ps = UINT64_MAX,
+                             .checkpoint_ps = UINT64_MAX};
     while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (opt == OPT_HELP || opt == 'h') {
             fputs(help, stdout);
@@ -251,6 +298,9 @@ int cli_run(int argc, char **argv)
         }
         if (opt == '?') {
             return complain(EXIT_USAGE, "hcasim run --help lists the options");
+        }
+        if (opt == OPT_PCAP && optarg == NULL && optind < argc && argv[optind][0] != '-') {
+            optarg = argv[optind++]; /* getopt knows --pcap=WHAT only */
         }
         const int status = take(&o, opt, optarg);
         if (status != EXIT_OK) {
@@ -265,5 +315,6 @@ int cli_run(int argc, char **argv)
     if (o.trace == NULL) {
         return complain(EXIT_USAGE, "run: --trace FILE is missing; hcasim run --help explains");
     }
-    return run_trace(&o);
+    const int status = run_checkpoint_check(&o);
+    return status == EXIT_OK ? run_trace(&o) : status;
 }

@@ -16,7 +16,7 @@ struct events_out {
     struct held *held;
     size_t n, room;
     uint64_t order, last_ps;
-    bool bad;
+    bool bad, no_memory;
     struct hct_error err;
 };
 
@@ -70,6 +70,7 @@ struct events_out *events_open(const char *path, struct world *w, struct hct_err
     struct events_out *const e = calloc(1, sizeof *e);
 
     if (e == NULL) {
+        snprintf(err->text, sizeof err->text, "%s: no memory for events", path);
         return NULL;
     }
     e->hosts = world_hosts(w);
@@ -94,7 +95,7 @@ void events_add(struct events_out *e, unsigned host, int hca, uint64_t at_ps,
         const size_t room = e->room == 0 ? 4096 : 2 * e->room;
         struct held *const p = realloc(e->held, room * sizeof *p);
         if (p == NULL) {
-            e->bad = true;
+            e->bad = e->no_memory = true;
             return;
         }
         e->held = p;
@@ -125,6 +126,11 @@ static void put(struct events_out *e, const struct held *h)
     e->bad |= hct_put_event(e->w, &v) != HCT_OK;
 }
 
+bool events_failed(const struct events_out *e)
+{
+    return e->bad;
+}
+
 void events_flush(struct events_out *e, uint64_t now_ps)
 {
     size_t done = 0;
@@ -146,6 +152,9 @@ bool events_close(struct events_out *e, struct hct_error *err)
     bool good = !e->bad;
     if (good) {
         good = hct_finish(e->w, err) == HCT_OK;
+    } else if (e->no_memory) {
+        snprintf(err->text, sizeof err->text, "no memory for the events of one window");
+        hct_abort(e->w);
     } else {
         *err = *hct_writer_error(e->w);
         hct_abort(e->w);
@@ -153,4 +162,13 @@ bool events_close(struct events_out *e, struct hct_error *err)
     free(e->held);
     free(e);
     return good;
+}
+
+void events_abort(struct events_out *e)
+{
+    if (e != NULL) {
+        hct_abort(e->w);
+        free(e->held);
+        free(e);
+    }
 }

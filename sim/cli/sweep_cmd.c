@@ -1,11 +1,12 @@
 /* sweep_cmd.c: hcasim sweep: one process per point, results in a CSV that can be resumed. */
 #include "sim/cli/cli.h"
-#include "sim/cli/progress.h"
+#include "sim/cli/sweep_csv.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +17,19 @@
 static const char help[] =
     "usage: hcasim sweep KEY=A,B,C [KEY2=...] --trace T.hct -o R.csv [-j N] [--keep DIR]\n"
     "                    [options of hcasim run: --preset --config --set --timing --seed ...]\n\n"
-    "Runs the trace once per combination of values (all of KEY x all of KEY2 ...), N at a time, "
-    "and\n"
-    "writes a line per run: the values, exit status, times and hashes, latency of the largest "
-    "group.\n"
-    "A point that stands in R.csv already is not run again; a failed run is a line with its "
-    "status.\n"
-    "--keep DIR keeps every run's report under DIR/<point>/.\n";
+    "Runs the trace once per combination of values (all of KEY x all of KEY2 ...), N at a time,\n"
+    "and writes a line per run: the values, exit status, times, latency of the largest group,\n"
+    "hash, and what a failed run said. A sweep that was stopped goes on where it was: points in\n"
+    "R.csv are not run again, but for those that were interrupted or failed on the machine\n"
+    "(status 4 or above 100). Points of another trace or other options are refused.\n"
+    "--keep DIR keeps every run's report under DIR/<point>/.\n\n"
+    "Exit status: 0 all runs ended with 0; 1 some did not; 2 usage; 4 the machine; 130\n"
+    "interrupted.\n\n"
+    "Example: hcasim sweep iommu.iotlb_4k_entries=64,256,1024 pcie.gen=2,3 --trace t.hct -j 2 \\\n"
+    "             -o iotlb.csv\n";
 
 enum { KEYS_MAX = 8, VALUES_MAX = 256, PASS_MAX = 64, JOBS_MAX = 64 };
+#define SAID "said.txt" /* what a run printed, in its folder */
 
 struct sweep {
     struct {
@@ -43,10 +48,19 @@ struct sweep {
         char dir[1024];
     } job[JOBS_MAX];
     unsigned running;
-    FILE *csv;
+    struct sweep_csv csv;
+    char setup[SWEEP_SETUP_ROOM]; /* column that tells sweeps of other traces and options apart */
     uint64_t failed, skipped, done;
-    char *old; /* text of an earlier R.csv */
+    bool host_error;
 };
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    interrupted = 1;
+}
 
 static bool add_key(struct sweep *s, char *text)
 {
@@ -87,25 +101,10 @@ static void point_text(const struct sweep *s, uint64_t point, char *text, size_t
     }
 }
 
-static bool known(const struct sweep *s, uint64_t point)
-{
-    char text[1024];
-    const size_t n = (point_text(s, point, text, sizeof text), strlen(text));
-
-    for (const char *line = s->old; line != NULL && *line != '\0';) {
-        if (strncmp(line, text, n) == 0) {
-            return true;
-        }
-        line = strchr(line, '\n');
-        line = line == NULL ? NULL : line + 1;
-    }
-    return false;
-}
-
 static bool start(struct sweep *s, struct job *j, uint64_t point)
 {
     const char *argv[2 * KEYS_MAX + PASS_MAX + 8];
-    char set[KEYS_MAX][512], text[256];
+    char set[KEYS_MAX][512], text[256], said[1100];
     unsigned n = 0;
 
     point_text(s, point, text, sizeof text);
@@ -116,7 +115,9 @@ static bool start(struct sweep *s, struct job *j, uint64_t point)
     if (s->keep != NULL) {
         snprintf(j->dir, sizeof j->dir, "%s/%s", s->keep, text);
     } else {
-        snprintf(j->dir, sizeof j->dir, "/tmp/hcasim-sweep-XXXXXX");
+        const char *const tmp = getenv("TMPDIR");
+        snprintf(j->dir, sizeof j->dir, "%.900s/hcasim-sweep-XXXXXX",
+                 tmp == NULL || *tmp == '\0' ? "/tmp" : tmp);
         if (mkdtemp(j->dir) == NULL) {
             return false;
         }
@@ -135,10 +136,15 @@ static bool start(struct sweep *s, struct job *j, uint64_t point)
     argv[n++] = "--out";
     argv[n++] = j->dir;
     argv[n] = NULL;
+    if (s->keep != NULL && mkdir(j->dir, 0777) != 0 && errno != EEXIST) {
+        return false;
+    }
+    snprintf(said, sizeof said, "%s/" SAID, j->dir);
     j->pid = fork();
     if (j->pid == 0) {
-        const int nothing = open("/dev/null", O_WRONLY);
-        (void)dup2(nothing, STDOUT_FILENO);
+        const int out = open(said, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+        (void)dup2(out, STDOUT_FILENO);
+        (void)dup2(out, STDERR_FILENO);
         execv("/proc/self/exe", (char *const *)(uintptr_t)argv);
         _exit(EXIT_HOST);
     }
@@ -161,57 +167,114 @@ static json_t *largest(const json_t *report)
     return best;
 }
 
-static void put_latency(struct sweep *s, const json_t *g, const char *key)
+static json_int_t latency(const json_t *g, const char *key)
 {
-    fprintf(s->csv, ",%" JSON_INTEGER_FORMAT,
-            json_integer_value(json_object_get(json_object_get(g, "latency_ps"), key)));
+    return json_integer_value(json_object_get(json_object_get(g, "latency_ps"), key));
+}
+
+/* The columns of figures; all empty when there is no report. */
+static void put_figures(FILE *to, const json_t *r)
+{
+    if (r == NULL) {
+        fputs(",,,,,,,,", to);
+        return;
+    }
+    const json_t *const g = largest(r);
+    const json_int_t ps = json_integer_value(json_object_get(r, "sim_time_ps"));
+    const json_int_t bytes = json_integer_value(json_object_get(r, "message_bytes"));
+    const json_int_t ops = json_integer_value(json_object_get(r, "ops_completed"));
+    const char *const hash = json_string_value(json_object_get(r, "timing_hash"));
+
+    fprintf(to, "%lld,%lld,%lld,%.4f,%.6f,%lld,%lld,%lld,%s", (long long)ops,
+            (long long)json_integer_value(json_object_get(r, "ops_failed")), (long long)ps,
+            ps == 0 ? 0.0 : (double)bytes * 8000.0 / (double)ps,
+            ps == 0 ? 0.0 : (double)ops * 1e6 / (double)ps, (long long)latency(g, "p50"),
+            (long long)latency(g, "p99"), (long long)latency(g, "max"), hash == NULL ? "" : hash);
+}
+
+/* The line in which a failed run said what was wrong, as a CSV field: the last one. */
+static void put_said(FILE *to, const char *dir)
+{
+    char path[1100], line[400], last[400] = "";
+
+    snprintf(path, sizeof path, "%s/" SAID, dir);
+    FILE *const f = fopen(path, "r");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        memcpy(last, line, sizeof last);
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+    last[strcspn(last, "\n")] = '\0';
+    fputs(",\"", to);
+    for (const char *c = last; *c != '\0'; c++) {
+        if (*c == '"') {
+            fputc('"', to);
+        }
+        fputc(*c, to);
+    }
+    fputc('"', to);
+}
+
+static void remove_run(const struct job *j)
+{
+    static const char *const names[] = {"report.json", "report.txt", "run.json",
+                                        "net.pcap",    "events.hct", SAID};
+    char path[1100];
+
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", j->dir, names[i]);
+        unlink(path);
+    }
+    rmdir(j->dir);
 }
 
 static void collect(struct sweep *s, const struct job *j, int status)
 {
-    char text[1024], path[1100];
+    char text[1024], path[1100], *row = NULL;
+    size_t size = 0;
     json_error_t e;
 
-    snprintf(path, sizeof path, "%s/report.json", j->dir);
-    json_t *const r = json_load_file(path, 0, &e);
-    point_text(s, j->point, text, sizeof text);
-    fprintf(s->csv, "%s%d", text, status);
-    if (r != NULL) {
-        const json_t *const g = largest(r);
-        const json_int_t ps = json_integer_value(json_object_get(r, "sim_time_ps"));
-        const json_int_t bytes = json_integer_value(json_object_get(r, "message_bytes"));
-        const json_int_t ops = json_integer_value(json_object_get(r, "ops_completed"));
-        fprintf(s->csv,
-                ",%" JSON_INTEGER_FORMAT ",%" JSON_INTEGER_FORMAT ",%" JSON_INTEGER_FORMAT
-                ",%.4f,%.6f",
-                ops, json_integer_value(json_object_get(r, "ops_failed")), ps,
-                ps == 0 ? 0.0 : (double)bytes * 8000.0 / (double)ps,
-                ps == 0 ? 0.0 : (double)ops * 1e6 / (double)ps);
-        put_latency(s, g, "p50");
-        put_latency(s, g, "p99");
-        put_latency(s, g, "max");
-        fprintf(s->csv, ",%s", json_string_value(json_object_get(r, "timing_hash")));
-    }
-    fputc('\n', s->csv);
-    fflush(s->csv);
-    json_decref(r);
-    s->failed += status != EXIT_OK;
-    s->done++;
-    if (s->keep == NULL) {
-        static const char *const names[] = {"report.json", "report.txt", "run.json"};
-        for (unsigned i = 0; i < 3; i++) {
-            snprintf(path, sizeof path, "%s/%s", j->dir, names[i]);
-            unlink(path);
+    if (status != EXIT_INTERRUPTED) {
+        snprintf(path, sizeof path, "%s/report.json", j->dir);
+        json_t *const r = json_load_file(path, 0, &e);
+        FILE *const to = open_memstream(&row, &size);
+        if (to != NULL) {
+            point_text(s, j->point, text, sizeof text);
+            fprintf(to, "%s%s,%d,", text, s->setup, status);
+            put_figures(to, r);
+            if (status != EXIT_OK) {
+                put_said(to, j->dir);
+            } else {
+                fputc(',', to);
+            }
+            fputc('\n', to);
         }
-        rmdir(j->dir);
+        const bool kept = to != NULL && fclose(to) == 0 && sweep_csv_add(&s->csv, row);
+        s->host_error |= !kept;
+        free(row);
+        json_decref(r);
+        s->failed += status != EXIT_OK;
+        s->done++;
+    }
+    if (s->keep == NULL) {
+        remove_run(j);
     }
 }
 
+/* Ctrl-C reaches the runs as well; each ends with a status of its own. */
 static void reap(struct sweep *s)
 {
     int raw;
     const pid_t pid = wait(&raw);
 
+    if (interrupted != 0) {
+        for (unsigned i = 0; i < s->running; i++) {
+            if (s->job[i].pid != pid) {
+                kill(s->job[i].pid, SIGTERM);
+            }
+        }
+    }
     for (unsigned i = 0; i < s->running; i++) {
         if (s->job[i].pid == pid) {
             collect(s, &s->job[i], WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw));
@@ -221,43 +284,18 @@ static void reap(struct sweep *s)
     }
 }
 
-static char *slurp(const char *path)
+static bool known(const struct sweep *s, uint64_t point)
 {
-    FILE *const f = fopen(path, "rb");
-    char *text = NULL;
-    size_t size = 0;
+    char text[1024];
 
-    if (f == NULL) {
-        return NULL;
-    }
-    FILE *const to = open_memstream(&text, &size);
-    for (int c; to != NULL && (c = getc(f)) != EOF;) {
-        putc(c, to);
-    }
-    if (to != NULL) {
-        fclose(to);
-    }
-    fclose(f);
-    return text;
+    point_text(s, point, text, sizeof text);
+    return sweep_csv_known(&s->csv, text);
 }
 
-static int run_all(struct sweep *s)
+/* Runs every point that is not known. False: the machine failed. */
+static bool run_points(struct sweep *s)
 {
-    s->old = slurp(s->out);
-    s->csv = fopen(s->out, "ab");
-    if (s->csv == NULL || (s->keep != NULL && mkdir(s->keep, 0777) != 0 && errno != EEXIST)) {
-        fprintf(stderr, "hcasim: %s: %s\n", s->csv == NULL ? s->out : s->keep, strerror(errno));
-        return EXIT_HOST;
-    }
-    if (s->old == NULL || s->old[0] == '\0') {
-        for (unsigned k = 0; k < s->keys; k++) {
-            fprintf(s->csv, "%s,", s->key[k].key);
-        }
-        fputs("exit_status,ops,ops_failed,sim_time_ps,goodput_gbps,ops_per_us,p50_ps,p99_ps,max_ps,"
-              "timing_hash\n",
-              s->csv);
-    }
-    for (uint64_t p = 0; p < s->points; p++) {
+    for (uint64_t p = 0; p < s->points && interrupted == 0 && !s->host_error; p++) {
         if (known(s, p)) {
             s->skipped++;
             continue;
@@ -267,7 +305,8 @@ static int run_all(struct sweep *s)
         }
         if (!start(s, &s->job[s->running], p)) {
             fprintf(stderr, "hcasim: sweep: cannot start a run: %s\n", strerror(errno));
-            return EXIT_HOST;
+            s->host_error = true;
+            break;
         }
         s->running++;
         if (isatty(STDERR_FILENO)) {
@@ -281,11 +320,54 @@ static int run_all(struct sweep *s)
     if (isatty(STDERR_FILENO)) {
         fputs("\r\033[K", stderr);
     }
+    return !s->host_error;
+}
+
+/* The rows in the order of the points, whatever order the runs ended in. */
+static bool sort_rows(struct sweep *s)
+{
+    char text[1024];
+
+    for (uint64_t p = 0; p < s->points; p++) {
+        point_text(s, p, text, sizeof text);
+        sweep_csv_next(&s->csv, text);
+    }
+    return sweep_csv_sorted(&s->csv);
+}
+
+static int run_all(struct sweep *s)
+{
+    char head[1024], said[400];
+    size_t at = 0;
+    struct sigaction a = {.sa_handler = on_signal};
+
+    for (unsigned k = 0; k < s->keys && at < sizeof head; k++) {
+        at += (size_t)snprintf(head + at, sizeof head - at, "%s,", s->key[k].key);
+    }
+    const int status = sweep_csv_open(&s->csv, s->out, head, s->setup, said, sizeof said);
+    if (status != EXIT_OK) {
+        return complain(status, said);
+    }
+    if (s->keep != NULL && mkdir(s->keep, 0777) != 0 && errno != EEXIST) {
+        fprintf(stderr, "hcasim: %s: %s\n", s->keep, strerror(errno));
+        return EXIT_HOST;
+    }
+    sigemptyset(&a.sa_mask);
+    a.sa_flags = (int)SA_RESETHAND;
+    sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+    const bool good = run_points(s) && (interrupted != 0 || sort_rows(s));
+    if (!good) {
+        fprintf(stderr, "hcasim: %s: %s\n", s->out, strerror(errno));
+    }
+    sweep_csv_close(&s->csv);
     printf("%" PRIu64 " points: %" PRIu64 " run, %" PRIu64 " taken from %s, %" PRIu64
            " with failures\n",
            s->points, s->done, s->skipped, s->out, s->failed);
-    free(s->old);
-    return fclose(s->csv) == 0 ? s->failed == 0 ? EXIT_OK : EXIT_OPS_FAILED : EXIT_HOST;
+    return !good              ? EXIT_HOST
+           : interrupted != 0 ? EXIT_INTERRUPTED
+           : s->failed != 0   ? EXIT_OPS_FAILED
+                              : EXIT_OK;
 }
 
 /* Options of run that take a value are passed on with it, flags without. */
@@ -305,6 +387,57 @@ static bool pass_on(struct sweep *s, char **argv, int argc, int *i)
         s->pass[s->passes++] = argv[++*i];
     }
     return true;
+}
+
+static uint64_t mix(uint64_t h, const void *bytes, size_t n)
+{
+    const uint8_t *const b = bytes;
+
+    for (size_t i = 0; i < n; i++) { /* FNV-1a */
+        h = (h ^ b[i]) * 0x100000001b3u;
+    }
+    return h;
+}
+
+/* Size, beginning and end of a file tell two traces or configurations apart. */
+static uint64_t mix_file(uint64_t h, const char *path)
+{
+    enum { PIECE = 1 << 20 };
+    static uint8_t piece[PIECE];
+    FILE *const f = fopen(path, "rb");
+
+    if (f == NULL) {
+        return h; /* the runs will say so */
+    }
+    h = mix(h, piece, fread(piece, 1, PIECE, f));
+    if (fseek(f, 0, SEEK_END) == 0) {
+        const long size = ftell(f);
+        h = mix(h, &size, sizeof size);
+        if (size > PIECE && fseek(f, -(long)PIECE, SEEK_END) == 0) {
+            h = mix(h, piece, fread(piece, 1, PIECE, f));
+        }
+    }
+    fclose(f);
+    return h;
+}
+
+/* Everything but the keys that decides what a point gives. */
+static bool set_setup(struct sweep *s)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    bool trace = false;
+
+    for (unsigned i = 0; i < s->passes; i++) {
+        const bool is_trace = strcmp(s->pass[i], "--trace") == 0;
+        const bool is_file = is_trace || strcmp(s->pass[i], "--config") == 0;
+        trace |= is_trace && i + 1 < s->passes;
+        h = mix(h, s->pass[i], strlen(s->pass[i]) + 1);
+        if (is_file && i + 1 < s->passes) {
+            h = mix_file(h, s->pass[++i]);
+        }
+    }
+    snprintf(s->setup, sizeof s->setup, "%016" PRIx64, h);
+    return trace;
 }
 
 int cli_sweep(int argc, char **argv)
@@ -337,7 +470,7 @@ int cli_sweep(int argc, char **argv)
             good = add_key(&s, argv[i]);
         }
     }
-    if (!good || s.keys == 0 || s.out == NULL) {
+    if (!good || s.keys == 0 || s.out == NULL || !set_setup(&s)) {
         return complain(EXIT_USAGE,
                         "sweep wants KEY=A,B --trace T.hct -o R.csv; hcasim sweep --help");
     }

@@ -13,24 +13,56 @@
 #include <string.h>
 
 static const char help[] =
-    "usage: hcasim trace VERB ...\n"
+    "usage: hcasim trace VERB ...     hcasim trace VERB --help explains each\n"
     "\n"
-    "  import CAPTURE[.gz] -o T.hct [--no-payload] [--keep-bad-icrc]\n"
-    "        a pcap or pcapng capture of RoCE v1/v2 or InfiniBand becomes a workload trace; "
-    "prints\n"
-    "        what was recorded, what is assumed and what could not be placed\n"
-    "  gen SPEC.yaml -o T.hct [--seed N]\n"
-    "        makes a workload from a specification (traces/specs/ has examples)\n"
-    "  info T.hct [--json]       what a trace holds\n"
-    "  show T.hct [--json] [--from N] [--count N]\n"
-    "        its records, one per line\n"
-    "  diff A.hct B.hct [--json] exit status 0: equal, 1: different\n"
-    "  check T.hct               reads everything and checks every rule\n";
+    "  import CAPTURE -o T.hct      a pcap or pcapng capture becomes a workload trace\n"
+    "  gen SPEC.yaml -o T.hct       makes a workload from a specification\n"
+    "  info T.hct                   what a trace holds\n"
+    "  show T.hct                   its records, one per line\n"
+    "  diff A.hct B.hct             compares two traces record by record\n"
+    "  check T.hct                  reads everything and checks every rule\n"
+    "\n"
+    "Exit status: 0; 1 traces differ; 2 usage or specification; 3 bad trace or capture; 4 the\n"
+    "machine. Example: hcasim trace import capture.pcap.gz -o t.hct && hcasim trace info t.hct\n";
+
+static const char import_help[] =
+    "usage: hcasim trace import CAPTURE[.gz] -o T.hct [--no-payload] [--keep-bad-icrc]\n"
+    "                           [--no-sequence]\n"
+    "\n"
+    "A pcap or pcapng capture of RoCE v1, v2 or InfiniBand becomes a workload trace. Prints what\n"
+    "was recorded, what is assumed, and what could not be placed, by reason.\n"
+    "  --no-payload      leave message bytes out of the trace\n"
+    "  --keep-bad-icrc   take packets whose ICRC is wrong (a tap that rewrote headers)\n"
+    "  --no-sequence     connections do not wait for the one that ended before them\n"
+    "\n"
+    "Example: hcasim trace import traces/captures/softroce-perftest.pcap.gz -o t.hct\n";
+static const char gen_help[] =
+    "usage: hcasim trace gen SPEC.yaml -o T.hct [--seed N]\n"
+    "\n"
+    "Makes a workload from a specification: patterns, sizes, arrivals, QPs, memory. The same seed\n"
+    "makes the same trace. traces/specs/ has commented examples.\n"
+    "\n"
+    "Example: printf 'flows: [{op: write, ops: 1000, size: 4096}]' >w.yaml\n"
+    "         hcasim trace gen w.yaml -o w.hct\n";
+static const char info_help[] =
+    "usage: hcasim trace info T.hct [--json]\n\n"
+    "What a workload or event trace holds: resources, operations by kind, sizes, provenance.\n\n"
+    "Example: hcasim trace info t.hct\n";
+static const char show_help[] = "usage: hcasim trace show T.hct [--json] [--from N] [--count N]\n\n"
+                                "Records of a workload or event trace, one per line.\n\n"
+                                "Example: hcasim trace show r/events.hct --from 100 --count 20\n";
+static const char diff_help[] = "usage: hcasim trace diff A.hct B.hct [--json]\n\n"
+                                "Exit status 0: equal; 1: different, the first differences are "
+                                "listed.\n\n"
+                                "Example: hcasim trace diff a/events.hct b/events.hct\n";
+static const char check_help[] = "usage: hcasim trace check T.hct\n\n"
+                                 "Reads everything and checks every rule of traces/FORMAT.md.\n\n"
+                                 "Example: hcasim trace check t.hct\n";
 
 struct args {
     const char *path[2], *out;
     unsigned paths;
-    bool json, no_payload, keep_bad_icrc;
+    bool json, no_payload, keep_bad_icrc, no_sequence;
     uint64_t from, count, seed;
     bool has_seed;
 };
@@ -44,7 +76,8 @@ static int do_import(const struct args *a)
 {
     struct hct_error err;
     const struct import_options o = {.no_payload = a->no_payload,
-                                     .keep_bad_icrc = a->keep_bad_icrc};
+                                     .keep_bad_icrc = a->keep_bad_icrc,
+                                     .no_sequence = a->no_sequence};
 
     return report(hct_import(a->path[0], a->out, &o, NULL, stdout, &err), &err);
 }
@@ -98,14 +131,16 @@ static int do_check(const struct args *a)
     return report(s, &err);
 }
 
-static const struct {
-    const char *name;
+static const struct verb {
+    const char *name, *help;
     int (*run)(const struct args *a);
     unsigned paths;
     bool needs_out;
-} verbs[] = {{"import", do_import, 1, true}, {"gen", do_gen, 1, true},
-             {"info", do_info, 1, false},    {"show", do_show, 1, false},
-             {"diff", do_diff, 2, false},    {"check", do_check, 1, false}};
+} verbs[] = {
+    {"import", import_help, do_import, 1, true}, {"gen", gen_help, do_gen, 1, true},
+    {"info", info_help, do_info, 1, false},      {"show", show_help, do_show, 1, false},
+    {"diff", diff_help, do_diff, 2, false},      {"check", check_help, do_check, 1, false},
+};
 
 static bool number(const char *text, uint64_t *out)
 {
@@ -122,6 +157,7 @@ static bool take(struct args *a, int opt, const char *v)
     case 'j': return a->json = true;
     case 'p': return a->no_payload = true;
     case 'k': return a->keep_bad_icrc = true;
+    case 'q': return a->no_sequence = true;
     case 'f': return number(v, &a->from);
     case 'c': return number(v, &a->count);
     case 's': return a->has_seed = number(v, &a->seed);
@@ -129,22 +165,24 @@ static bool take(struct args *a, int opt, const char *v)
     }
 }
 
-static int parse(int argc, char **argv, struct args *a)
+static int parse(int argc, char **argv, const struct verb *v, struct args *a)
 {
     static const struct option options[] = {
-        {"json", 0, NULL, 'j'}, {"no-payload", 0, NULL, 'p'}, {"keep-bad-icrc", 0, NULL, 'k'},
-        {"from", 1, NULL, 'f'}, {"count", 1, NULL, 'c'},      {"seed", 1, NULL, 's'},
-        {"out", 1, NULL, 'o'},  {"help", 0, NULL, 'h'},       {NULL, 0, NULL, 0},
+        {"json", 0, NULL, 'j'}, {"no-payload", 0, NULL, 'p'},  {"keep-bad-icrc", 0, NULL, 'k'},
+        {"from", 1, NULL, 'f'}, {"count", 1, NULL, 'c'},       {"seed", 1, NULL, 's'},
+        {"out", 1, NULL, 'o'},  {"no-sequence", 0, NULL, 'q'}, {"help", 0, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int opt;
 
     while ((opt = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
         if (opt == 'h') {
-            fputs(help, stdout);
+            fputs(v->help, stdout);
             return -1;
         }
         if (!take(a, opt, optarg)) {
-            return complain(EXIT_USAGE, "hcasim trace --help lists verbs and options");
+            fprintf(stderr, "hcasim: trace %s --help lists its options\n", v->name);
+            return EXIT_USAGE;
         }
     }
     for (; optind < argc; optind++) {
@@ -168,17 +206,22 @@ int cli_trace(int argc, char **argv)
         if (strcmp(argv[1], verbs[i].name) != 0) {
             continue;
         }
-        const int status = parse(argc - 1, argv + 1, &a);
+        int status = parse(argc - 1, argv + 1, &verbs[i], &a);
         if (status != EXIT_OK) {
             return status < 0 ? EXIT_OK : status;
         }
         if (a.paths != verbs[i].paths) {
-            return complain(EXIT_USAGE, "trace: files are missing; hcasim trace --help");
+            fprintf(stderr, "hcasim: trace %s takes %u file%s; see --help\n", verbs[i].name,
+                    verbs[i].paths, verbs[i].paths == 1 ? "" : "s");
+            return EXIT_USAGE;
         }
         if (verbs[i].needs_out && a.out == NULL) {
             return complain(EXIT_USAGE, "trace: -o T.hct is missing");
         }
-        return verbs[i].run(&a);
+        for (unsigned n = 0; n < a.paths && status == EXIT_OK; n++) {
+            status = readable(a.path[n], verbs[i].run == do_gen ? EXIT_USAGE : EXIT_TRACE);
+        }
+        return status == EXIT_OK ? verbs[i].run(&a) : status;
     }
     fprintf(stderr, "hcasim trace: '%s' is not a verb; hcasim trace --help lists them\n", argv[1]);
     return EXIT_USAGE;

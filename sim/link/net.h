@@ -111,3 +111,12 @@ uint64_t net_lookahead(const struct net *n); /* ps from the end of a frame at it
 uint64_t net_cable_ps(const struct net *n);
 const struct net_figures *net_figures(const struct net *n, uint32_t port);
 size_t net_memory(const struct net *n); /* bytes of simulator memory */
+
+/* State of all ports, of what is under way and of aimed faults, for a checkpoint; addresses are not
+ * part of it. Load into a network opened with equal parameters and aims. False: i->why, and n is of
+ * no use any more. */
+struct bytes_out;
+struct bytes_in;
+#define NET_OTHER_AIMS "the aimed faults are others: give --fault as the run did that wrote it"
+void net_save(const struct net *n, struct bytes_out *o);
+bool net_load(struct net *n, struct bytes_in *i);

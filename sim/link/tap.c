@@ -18,7 +18,7 @@ struct record {
 struct tap {
     struct capture_writer **file;
     uint32_t files;
-    bool by_port;
+    bool by_port, links_only;
     bool failed; /* no memory for a record */
     uint64_t number;
     struct record **heap;
@@ -84,7 +84,8 @@ void tap_frame(void *arg, const struct net_frame *f)
         write_before(t, f->at_ps);
         return;
     }
-    if (f->fc || (!t->by_port && f->place == NET_ARRIVED) || (t->by_port && f->port >= t->files)) {
+    if (f->fc || (t->links_only && f->place == NET_LOOPED) ||
+        (!t->by_port && f->place == NET_ARRIVED) || (t->by_port && f->port >= t->files)) {
         return;
     }
     struct record *const r = malloc(sizeof *r + f->captured);
@@ -102,6 +103,16 @@ void tap_frame(void *arg, const struct net_frame *f)
         t->failed = true;
         free(r);
     }
+}
+
+void tap_links_only(struct tap *t)
+{
+    t->links_only = true;
+}
+
+bool tap_failed(const struct tap *t)
+{
+    return t->failed;
 }
 
 static struct tap *tap_new(uint32_t files)

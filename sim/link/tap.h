@@ -18,6 +18,12 @@ struct tap *tap_open(const char *path, const struct hca_param *p, char *why, siz
 struct tap *tap_open_ports(const char *folder, const struct hca_param *p, uint32_t ports, char *why,
                            size_t size);
 
+/* Leaves out what went round inside an adapter: that crossed no link. */
+void tap_links_only(struct tap *t);
+
+/* True: a record could not be kept; tap_close will fail. */
+bool tap_failed(const struct tap *t);
+
 net_tap tap_frame; /* for net_set_tap, with the tap as arg */
 
 /* Writes what is left and closes. False: why says what failed, no file is left under its name.

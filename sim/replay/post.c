@@ -58,7 +58,6 @@ static void fill(const struct replay *r, const struct slot *s, struct driver_wr 
                             .opcode = wr_opcode[op->kind],
                             .flags = wr_flags(op),
                             .more = (op->flags & HCT_MORE) != 0,
-                            .nsge = (uint8_t)op->sge_count,
                             .imm = op->imm,
                             .compare = op->compare,
                             .swap_add = op->swap_add};
@@ -69,10 +68,15 @@ static void fill(const struct replay *r, const struct slot *s, struct driver_wr 
         w->srq = r->srq_of[op->srq];
     }
     remote(r, op, w);
+    w->nsge = 0;
     for (unsigned i = 0; i < op->sge_count; i++) {
-        w->sge[i].mr = r->mr_of[op->sge[i].mr];
-        w->sge[i].len = op->sge[i].len_bytes;
-        w->sge[i].off = op->sge[i].off_bytes;
+        if (op->sge[i].mr == HCT_NONE) { /* no bytes and no MR: nothing for the adapter to do */
+            continue;
+        }
+        w->sge[w->nsge].mr = r->mr_of[op->sge[i].mr];
+        w->sge[w->nsge].len = op->sge[i].len_bytes;
+        w->sge[w->nsge].off = op->sge[i].off_bytes;
+        w->nsge++;
     }
 }
 

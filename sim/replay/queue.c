@@ -234,7 +234,7 @@ static void enqueue(struct replay *r, struct slot *s)
     u->last = s->op.id;
 }
 
-static void take_in(struct replay *r, const struct hct_op *op)
+void take_in(struct replay *r, const struct hct_op *op)
 {
     struct slot *const s = slot_of(r, op->id);
 
@@ -282,13 +282,22 @@ bool read_ahead(struct replay *r)
  */
 
 /* Happenings that others may wait for and that may come after the local completion. */
-static uint8_t still_to_come(const struct slot *s)
+static uint8_t still_to_come(const struct replay *r, const struct slot *s)
 {
+    const bool reliable = s->queue < r->recv0 && r->res->qp[s->op.qp].type == HCT_QP_RC;
     uint8_t kept = 0;
 
-    if (s->status == HCT_WC_SUCCESS && consumes_recv(s->op.kind) && s->op.ud_qp == HCT_NONE &&
+    /* A datagram may be lost: only what waits for its receive keeps it. */
+    const bool asked = s->op.ud_qp == HCT_NONE || s->waiter[HCT_DEP_RECV] != NO_OP;
+
+    if (s->status == HCT_WC_SUCCESS && consumes_recv(s->op.kind) && asked &&
         s->happened[HCT_DEP_RECV] == NEVER) {
         kept |= 1U << HCT_DEP_RECV;
+    }
+    /* An ACK says that the data has arrived; that memory shows it may come later. */
+    if (s->status == HCT_WC_SUCCESS && reliable && writes_remote(s->op.kind) &&
+        hct_op_bytes(&s->op) > 0 && s->happened[HCT_DEP_VISIBLE] == NEVER) {
+        kept |= 1U << HCT_DEP_VISIBLE;
     }
     return kept;
 }
@@ -306,12 +315,13 @@ void op_ended(struct replay *r, uint64_t id, uint64_t visible_ps, uint64_t polle
     s->polled_ps = polled_ps;
     s->status = status;
     s->silent = silent;
-    s->kept = still_to_come(s);
+    s->kept = still_to_come(r, s);
     happen(r, id, HCT_DEP_LOCAL, polled_ps);
-    if (s->kept == 0 || status != HCT_WC_SUCCESS) {
-        happen(r, id, HCT_DEP_RECV, polled_ps);
+    for (unsigned what = HCT_DEP_RECV; what <= HCT_DEP_VISIBLE; what++) {
+        if ((s->kept >> what & 1) == 0) {
+            happen(r, id, (enum hct_names_dep)what, polled_ps);
+        }
     }
-    happen(r, id, HCT_DEP_VISIBLE, polled_ps);
     r->done[(r->done_first + r->done_n++) % WINDOW] = (struct finished){id, polled_ps};
 }
 

@@ -60,27 +60,67 @@ static void judge(struct slot *a, struct slot *b)
     }
 }
 
+/* What most operations have: one local and one remote buffer. */
+static void outline(const struct hct_op *op, struct under_way *u)
+{
+    struct span s[2 * SPANS];
+    unsigned n = spans(op, s, false);
+
+    n += spans(op, s + n, true);
+    *u = (struct under_way){.id = op->id, .exact = n <= UNDER_WAY_SPANS};
+    for (unsigned i = 0; i < n && u->exact; i++) {
+        u->mr[i] = s[i].mr;
+        u->from[i] = s[i].from;
+        u->to[i] = s[i].to; /* from == to in what stays empty: overlaps nothing */
+    }
+}
+
+/* Whether the pair is worth a closer look. */
+static bool near(const struct under_way *a, const struct under_way *b)
+{
+    for (unsigned i = 0; i < UNDER_WAY_SPANS; i++) {
+        for (unsigned k = 0; k < UNDER_WAY_SPANS; k++) {
+            if (a->mr[i] == b->mr[k] && a->from[i] < b->to[k] && b->from[k] < a->to[i]) {
+                return true;
+            }
+        }
+    }
+    return !a->exact || !b->exact;
+}
+
 void race_post(struct replay *r, struct slot *b)
 {
+    struct under_way u;
+
     if (!r->o.check_payload) {
         return;
     }
+    outline(&b->op, &u);
     for (uint32_t i = 0; i < r->posted_n; i++) {
-        judge(slot_of(r, r->posted[i]), b);
+        if (near(&r->posted[i], &u)) {
+            judge(slot_of(r, r->posted[i].id), b);
+        }
     }
     if (r->posted_n < POSTED_MAX) {
         b->posted_at = r->posted_n;
-        r->posted[r->posted_n++] = b->op.id;
-    } else {
-        b->raced = true; /* more under way than are looked at */
+        r->posted[r->posted_n++] = u;
+    } else { /* more under way than are looked at */
+        b->posted_at = POSTED_MAX;
+        r->unlisted++;
+    }
+    if (r->unlisted != 0) { /* what is not listed may use its bytes */
+        b->raced = true;
     }
 }
 
 void race_end(struct replay *r, struct slot *a)
 {
-    if (a->posted_at < r->posted_n && r->posted[a->posted_at] == a->op.id) {
-        const uint64_t last = r->posted[--r->posted_n];
+    if (a->posted_at == POSTED_MAX) {
+        r->unlisted--;
+    }
+    if (a->posted_at < r->posted_n && r->posted[a->posted_at].id == a->op.id) {
+        const struct under_way last = r->posted[--r->posted_n];
         r->posted[a->posted_at] = last;
-        slot_of(r, last)->posted_at = a->posted_at;
+        slot_of(r, last.id)->posted_at = a->posted_at;
     }
 }

@@ -13,19 +13,24 @@
 static uint64_t host_next(void *self)
 {
     const struct actor_self *const a = self;
-    const uint64_t m = machine_next(a->r->machine[a->host]);
+    const uint64_t m = a->stalled ? a->retry_ps : machine_next(a->r->machine[a->host]);
     const uint64_t q = a->r->phase != CREATING ? ready_top(a->r, a->host) : NEVER;
 
-    return m < q ? m : q;
+    return a->stalled || m < q ? m : q;
 }
 
-static void drain_mmio(struct actor_self *a)
+/* A link slower than the cores: those of the host stand still, as behind a full write buffer, until
+ * the root complex takes the oldest access. */
+static void drain_mmio(struct actor_self *a, uint64_t now)
 {
-    struct mmio_req m;
-    uint64_t at;
-
-    while (machine_mmio(a->r->machine[a->host], &at, &m)) {
-        world_mmio(a->r->w, a->host, at, &m);
+    while (a->stalled || machine_mmio(a->r->machine[a->host], &a->access_ps, &a->access)) {
+        const uint64_t at = a->access_ps < now ? now : a->access_ps;
+        if (!world_mmio(a->r->w, a->host, at, &a->access)) {
+            a->stalled = true;
+            a->retry_ps = now + STALL_PS;
+            return;
+        }
+        a->stalled = false;
     }
 }
 
@@ -40,29 +45,38 @@ static void drain_stamps(struct actor_self *a)
     }
 }
 
-/* The send whose message a receive completion of trace QP q brought. */
-static uint64_t sender_of(struct replay *r, uint32_t q, uint32_t src_qpn)
+/* Oldest send of QP `from` whose message QP q may have received, taken off the list. */
+static uint64_t take_sent(struct replay *r, uint32_t from, uint32_t q)
 {
-    uint32_t from = r->res->qp[q].peer;
-
-    if (r->res->qp[q].type == HCT_QP_UD) {
-        for (from = 0; from < r->res->qps && r->qp[from].qpn != src_qpn; from++) {}
-    }
-    if (from >= r->res->qps) {
-        return NO_OP;
-    }
     struct qp_sent *const s = &r->qp[from];
-    uint64_t *link = &s->sent_first;
+    uint64_t *link = &s->sent_first, before = NO_OP;
+
     while (*link != NO_OP && slot_of(r, *link)->op.ud_qp != HCT_NONE &&
            slot_of(r, *link)->op.ud_qp != q) {
+        before = *link;
         link = &slot_of(r, *link)->next_sent;
     }
     const uint64_t id = *link;
     if (id != NO_OP) {
         *link = slot_of(r, id)->next_sent;
+        s->sent_last = s->sent_last == id ? before : s->sent_last;
     }
-    if (s->sent_first == NO_OP) {
-        s->sent_last = NO_OP;
+    return id;
+}
+
+/* The send whose message a receive completion of trace QP q brought. QP numbers repeat from host to
+ * host: of UD QPs with the number, the sender is the one that has a datagram for q under way. */
+static uint64_t sender_of(struct replay *r, uint32_t q, uint32_t src_qpn)
+{
+    uint64_t id = NO_OP;
+
+    if (r->res->qp[q].type != HCT_QP_UD) {
+        return r->res->qp[q].peer < r->res->qps ? take_sent(r, r->res->qp[q].peer, q) : NO_OP;
+    }
+    for (uint32_t from = 0; from < r->res->qps && id == NO_OP; from++) {
+        if (r->res->qp[from].type == HCT_QP_UD && r->qp[from].qpn == src_qpn) {
+            id = take_sent(r, from, q);
+        }
     }
     return id;
 }
@@ -76,6 +90,7 @@ static void received(struct replay *r, unsigned host, const struct driver_comple
         const uint64_t from = sender_of(r, q, c->src_qp);
         if (from != NO_OP && held(r, from)) {
             struct slot *const send = slot_of(r, from), *const recv = slot_of(r, id);
+            send->raced |= may_lose(r, q); /* this may be the message of a later send */
             check_received(r, send, recv, c->byte_len, (c->wc_flags & CQE_GRH) != 0);
             if (r->stamps != NULL && send->first_in_ps == 0) {
                 send->first_in_ps = stamps_last(r->stamps, from, STAGE_first_in);
@@ -116,7 +131,7 @@ static void after(struct actor_self *a, uint64_t now)
         post_ready(a->r, a->host, now);
     }
     while (machine_async(a->r->machine[a->host], &async)) {}
-    drain_mmio(a);
+    drain_mmio(a, now);
     drain_stamps(a);
 }
 
@@ -124,6 +139,12 @@ static void host_act(void *self, uint64_t now)
 {
     struct actor_self *const a = self;
 
+    if (a->stalled) {
+        drain_mmio(a, now);
+    }
+    if (a->stalled) {
+        return;
+    }
     if (machine_next(a->r->machine[a->host]) <= now) {
         machine_act(a->r->machine[a->host], now);
     }
@@ -239,7 +260,7 @@ static bool open_machines(struct replay *r, struct hct_error *err)
             snprintf(err->text, sizeof err->text, "host %u: %.340s", h, why.text);
             return false;
         }
-        r->self[h] = (struct actor_self){r, h};
+        r->self[h] = (struct actor_self){.r = r, .host = h};
         const struct actor a = {.self = &r->self[h],
                                 .host = h,
                                 .next = host_next,
@@ -421,6 +442,10 @@ enum replay_end replay_run(struct replay *r, replay_sink *sink, void *arg, bool 
         const enum world_end end = world_run(r->w, limit, each_window, &x);
         finish_until(r, UINT64_MAX);
         (void)read_ahead(r);
+        if (end == WORLD_IDLE && r->f.read == read && heaps_empty(r) && settle_lost(r)) {
+            (void)read_ahead(r); /* there is room again */
+            continue;
+        }
         if (end != WORLD_IDLE || (r->f.read == read && heaps_empty(r))) {
             return verdict(r, end);
         }

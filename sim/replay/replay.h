@@ -36,7 +36,8 @@ struct replay_figures {
     uint64_t expected_errors; /* finished with the error status the trace expects           */
     uint64_t bytes;           /* of messages that succeeded                                 */
     uint64_t checked, mismatches, unchecked; /* payloads compared; wrong; not comparable     */
-    uint64_t posted, read; /* operations posted, read from the trace                     */
+    uint64_t unused_receives; /* of UC, UD and SRQs, never matched by a message             */
+    uint64_t posted, read;    /* operations posted, read from the trace                     */
     uint64_t setup_ps, setup_commands;
     uint64_t last_ps; /* end of the last operation, after set-up                    */
     uint64_t timing_hash;
@@ -81,3 +82,13 @@ const char *replay_waiting(const struct replay *r, char *buf, size_t size);
 /* Events of the world go here first (stages are collected). */
 void replay_event(struct replay *r, unsigned host, int hca, uint64_t at_ps,
                   const struct trace_rec *rec);
+
+/* State of a run under way for a checkpoint, drivers and stamps not included. Load into a replay of
+ * the same trace with equal options whose set-up is done: operations and their bytes are read from
+ * the trace again, up to where the reader stood. False: i->why, and r is of no use any more. */
+struct bytes_out;
+struct bytes_in;
+bool replay_can_save(const struct replay *r); /* false: the trace is damaged, or set-up not done */
+void replay_save(const struct replay *r, struct bytes_out *o);
+bool replay_load(struct replay *r, struct bytes_in *i);
+struct stamps *replay_stamps(const struct replay *r); /* NULL: none are collected */

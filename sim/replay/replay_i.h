@@ -1,10 +1,12 @@
 /* replay_i.h: shared by the files of sim/replay. */
 #pragma once
+#include "model/msg.h"
 #include "sim/replay/replay.h"
 
 enum {
     WINDOW = 65536,           /* operations read ahead; ids map to slot id % WINDOW            */
     PAYLOAD_AHEAD = 64 << 20, /* bytes of recorded payload held                                */
+    STALL_PS = 100000,        /* from one try of a stalled access to the next                 */
     POSTED_MAX = 512,         /* operations under way whose buffers are compared  */
     HAPPENINGS = HCT_DEP_COUNT
 };
@@ -61,6 +63,15 @@ struct qp_sent {
  */
 enum phase { CREATING, FILLING, RUNNING };
 
+/* An operation under way and the bytes it touches, if they are few pieces. */
+enum { UNDER_WAY_SPANS = 2 };
+struct under_way {
+    uint64_t id;
+    uint64_t from[UNDER_WAY_SPANS], to[UNDER_WAY_SPANS]; /* offsets in mr */
+    uint32_t mr[UNDER_WAY_SPANS];
+    bool exact; /* false: more pieces */
+};
+
 struct finished {
     uint64_t id, at_ps;
 };
@@ -92,8 +103,8 @@ struct replay {
     struct stamps *stamps;
     uint64_t start_ps; /* end of set-up = trace time 0 */
     enum phase phase;
-    uint64_t posted[POSTED_MAX]; /* operations under way that race.c looks at */
-    uint32_t posted_n;
+    struct under_way posted[POSTED_MAX]; /* operations that race.c looks at */
+    uint32_t posted_n, unlisted;         /* unlisted: under way, found no room there */
     replay_sink *sink;
     void *sink_arg;
     struct replay_figures f;
@@ -102,6 +113,9 @@ struct replay {
     struct actor_self {
         struct replay *r;
         unsigned host;
+        bool stalled; /* the access below found no room at the root complex */
+        struct mmio_req access;
+        uint64_t access_ps, retry_ps;
     } self[WORLD_HOSTS_MAX];
 };
 
@@ -150,6 +164,7 @@ static inline bool allowed(const struct replay *r, const struct slot *s)
 /* queue.c */
 bool queues_open(struct replay *r);
 bool read_ahead(struct replay *r); /* false: the trace is bad, r->damaged                  */
+void take_in(struct replay *r, const struct hct_op *op); /* op has just been read */
 void happen(struct replay *r, uint64_t id, enum hct_names_dep what, uint64_t at_ps);
 void arm(struct replay *r, uint32_t queue, uint64_t now_ps); /* head of queue changed           */
 void unblock(struct replay *r, uint32_t host, uint64_t now_ps);
@@ -162,6 +177,10 @@ void release(struct replay *r); /* frees slots at the base that nobody needs    
 /* race.c */
 void race_post(struct replay *r, struct slot *b); /* b is being posted */
 void race_end(struct replay *r, struct slot *a);  /* a has ended       */
+
+/* lost.c: at the end, gives up receives that nothing will use; true: operations could be freed. */
+bool settle_lost(struct replay *r);
+bool may_lose(const struct replay *r, uint32_t qp); /* messages to it may vanish or change order */
 
 /* finish.c: tells the sink of all operations that ended before now_ps, and frees them. */
 void finish_until(struct replay *r, uint64_t now_ps);

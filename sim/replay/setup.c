@@ -136,6 +136,12 @@ static uint8_t qp_type(const struct hct_qp *q)
     return q->type == HCT_QP_RC ? QPT_RC : q->type == HCT_QP_UC ? QPT_UC : QPT_UD;
 }
 
+/* Programs ask for as many READs under way as the adapter has: fewer change times, not results. */
+static uint8_t at_most(uint8_t value, uint64_t limit)
+{
+    return value > limit ? (uint8_t)limit : value;
+}
+
 static bool open_qp(struct replay *r, uint32_t i, struct hct_error *err)
 {
     const struct hct_qp *const q = &r->res->qp[i];
@@ -157,8 +163,8 @@ static bool open_qp(struct replay *r, uint32_t i, struct hct_error *err)
         .native = native(r, q),
         .sig_all = (q->flags & HCT_QP_SIG_ALL) != 0,
         .sge_max = q->sge_max,
-        .rd_atomic = q->rd_atomic_max,
-        .rd_atomic_dest = q->rd_atomic_dest_max,
+        .rd_atomic = at_most(q->rd_atomic_max, r->p.hca_max_rd_atomic),
+        .rd_atomic_dest = at_most(q->rd_atomic_dest_max, r->p.hca_max_rd_atomic),
         .timeout = q->timeout,
         .retry_cnt = q->retry_cnt,
         .rnr_retry = q->rnr_retry,

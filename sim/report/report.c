@@ -22,30 +22,98 @@ void report_close(struct report *r)
     for (unsigned i = 0; i < r->groups; i++) {
         hist_free(&r->group[i].latency);
     }
-    hist_free(&r->all);
     free(r->base);
+    free(r->base_wire);
+    free(r->base_cpu);
+    free(r->base_fn);
     free(r);
 }
-
-const char *const dma_class_name[] = {"doorbell",  "wqe",     "context", "xlat",  "payload", "cqe",
-                                      "interrupt", "command", "atomic",  "event", "head"};
 
 static const struct hca_stat *stats_of(struct world *w, unsigned host, int hca)
 {
     return hca < 0 ? host_stats(world_host(w, host)) : hca_stats(world_hca(w, host, (unsigned)hca));
 }
 
-void report_start(struct report *r, struct world *w)
+static size_t handle_of(struct world *w, unsigned host, int hca)
 {
-    const unsigned per = world_hcas(w) + 1;
+    return (size_t)host * (world_hcas(w) + 1) + (size_t)(hca + 1);
+}
 
-    r->start_ps = world_now(w);
-    r->base = calloc((size_t)world_hosts(w) * per, sizeof *r->base);
-    for (unsigned h = 0; r->base != NULL && h < world_hosts(w); h++) {
-        for (unsigned a = 0; a < per; a++) {
-            r->base[h * per + a] = *stats_of(w, h, (int)a - 1);
+static struct wire_figures wire_now(struct world *w, unsigned host, int hca, unsigned wire)
+{
+    return hca < 0 ? host_wire_figures(world_host(w, host), wire)
+                   : hca_wire_figures(world_hca(w, host, (unsigned)hca), wire);
+}
+
+static struct host_fn_figures function_now(struct world *w, unsigned host, unsigned hca,
+                                           unsigned fn)
+{
+    struct host_fn_figures f;
+
+    if (!host_iommu_fn_figures(world_host(w, host), (uint16_t)((hca + 1) << 8 | fn), &f)) {
+        return (struct host_fn_figures){0};
+    }
+    return f;
+}
+
+static size_t function_at(struct world *w, unsigned host, unsigned hca, unsigned fn)
+{
+    return ((size_t)host * world_hcas(w) + hca) * FUNCTIONS + fn;
+}
+
+bool function_of(const struct report *r, struct world *w, unsigned host, unsigned hca, unsigned fn,
+                 struct host_fn_figures *out)
+{
+    const struct host_fn_figures *const then = &r->base_fn[function_at(w, host, hca, fn)];
+
+    *out = function_now(w, host, hca, fn);
+    out->hits -= then->hits;
+    out->misses -= then->misses;
+    out->merged -= then->merged;
+    out->walk_reads -= then->walk_reads;
+    out->faults -= then->faults;
+    return out->hits + out->misses + out->faults != 0;
+}
+
+static void start_host(struct report *r, struct world *w, const struct replay *y, unsigned host)
+{
+    for (int a = -1; a < (int)world_hcas(w); a++) {
+        const size_t at = handle_of(w, host, a);
+        r->base[at] = *stats_of(w, host, a);
+        for (unsigned i = 0; i < meta_wire_count; i++) {
+            if ((a < 0) == (meta_wires[i].side == META_HOST)) {
+                r->base_wire[at * meta_wire_count + i] = wire_now(w, host, a, i);
+            }
+        }
+        for (unsigned fn = 0; a >= 0 && fn < FUNCTIONS; fn++) {
+            r->base_fn[function_at(w, host, (unsigned)a, fn)] =
+                function_now(w, host, (unsigned)a, fn);
         }
     }
+    for (uint32_t c = 0; c < r->cores; c++) {
+        machine_account(replay_machine(y, host), c, r->start_ps,
+                        r->base_cpu[(size_t)host * r->cores + c]);
+    }
+}
+
+bool report_start(struct report *r, struct world *w, const struct replay *y)
+{
+    const unsigned hosts = world_hosts(w);
+    const size_t handles = (size_t)hosts * (world_hcas(w) + 1);
+
+    r->start_ps = world_now(w);
+    r->cores = machine_cores(replay_machine(y, 0));
+    r->base = calloc(handles, sizeof *r->base);
+    r->base_wire = calloc(handles * meta_wire_count, sizeof *r->base_wire);
+    r->base_cpu = calloc((size_t)hosts * r->cores, sizeof *r->base_cpu);
+    r->base_fn = calloc((size_t)hosts * world_hcas(w) * FUNCTIONS, sizeof *r->base_fn);
+    if (r->base == NULL || r->base_wire == NULL || r->base_cpu == NULL || r->base_fn == NULL) {
+        return false;
+    }
+    for (unsigned h = 0; h < hosts; h++) {
+        start_host(r, w, y, h);
+    }
+    return true;
 }
 
 uint64_t stat_since(const struct report *r, struct world *w, unsigned host, int hca, unsigned stat)
@@ -54,11 +122,43 @@ uint64_t stat_since(const struct report *r, struct world *w, unsigned host, int 
     uint64_t now, then = 0;
 
     memcpy(&now, (const char *)stats_of(w, host, hca) + at, sizeof now);
-    if (r->base != NULL) {
-        const unsigned i = host * (world_hcas(w) + 1) + (unsigned)(hca + 1);
-        memcpy(&then, (const char *)&r->base[i] + at, sizeof then);
-    }
+    memcpy(&then, (const char *)&r->base[handle_of(w, host, hca)] + at, sizeof then);
     return now - then;
+}
+
+struct wire_use wire_of(const struct report *r, const struct totals *t, struct world *w,
+                        unsigned host, int hca, unsigned wire)
+{
+    const struct wire_figures *const then =
+        &r->base_wire[handle_of(w, host, hca) * meta_wire_count + wire];
+    struct wire_use u = {.f = wire_now(w, host, hca, wire)};
+
+    u.f.pushes -= then->pushes;
+    u.f.entry_cycles -= then->entry_cycles;
+    u.f.full_cycles -= then->full_cycles;
+    u.level_ppm = scale(u.f.entry_cycles, 1000000, t->elapsed_cycles);
+    u.full_ppm = scale(u.f.full_cycles, 1000000, t->elapsed_cycles);
+    return u;
+}
+
+bool core_of(const struct report *r, const struct totals *t, const struct replay *y, unsigned host,
+             uint32_t core, struct core_use *out)
+{
+    const uint64_t all = scale(t->elapsed_ps, r->p.cpu_clock_mhz, 1000000);
+    const uint64_t *const then = r->base_cpu[(size_t)host * r->cores + core];
+    uint64_t sum = 0;
+
+    *out = (struct core_use){0};
+    machine_account(replay_machine(y, host), core, r->start_ps + t->elapsed_ps, out->cycles);
+    for (unsigned i = 0; i < CPU_CAUSES; i++) {
+        out->setup += then[i];
+        out->cycles[i] -= then[i] < out->cycles[i] ? then[i] : out->cycles[i];
+        sum += out->cycles[i];
+        out->busy += i == CPU_IDLE_POLL ? 0 : out->cycles[i];
+    }
+    out->busy_ppm = scale(out->busy, 1000000, all);
+    out->idle_ppm = scale(out->cycles[CPU_IDLE_POLL], 1000000, all);
+    return sum != 0;
 }
 
 uint64_t stat_named(const struct report *r, struct world *w, unsigned host, int hca,
@@ -92,6 +192,11 @@ const char *kind_text(uint8_t kind, char *buf, size_t size)
     return hct_name(hct_text_kind, kind, buf, size);
 }
 
+const char *transport_text(uint8_t transport, char *buf, size_t size)
+{
+    return transport == HCT_QP_COUNT ? "none" : hct_name(hct_text_qp, transport, buf, size);
+}
+
 static struct group *find(struct report *r, const struct replay_done *d)
 {
     const struct hct_op *const op = d->op;
@@ -115,6 +220,7 @@ static struct group *find(struct report *r, const struct replay_done *d)
                         .host = d->host,
                         .fn = d->fn,
                         .first_ps = d->t_post,
+                        .min_bytes = d->bytes,
                         .lcg = 1};
     return g;
 }
@@ -140,9 +246,7 @@ static void keep(struct group *g, const struct replay_done *d)
 
 static void note_failure(struct report *r, const struct replay_done *d)
 {
-    enum { LISTED = sizeof r->failed / sizeof r->failed[0] };
-
-    if (r->failures < LISTED) {
+    if (r->failures < FAILED_LISTED) {
         r->failed[r->failures].op = d->op->id;
         r->failed[r->failures].status = d->status;
         r->failed[r->failures].expect = d->op->expect;
@@ -152,34 +256,55 @@ static void note_failure(struct report *r, const struct replay_done *d)
     r->failures++;
 }
 
+static void count_totals(struct report *r, const struct replay_done *d)
+{
+    const uint32_t fields = hct_op_fields(d->op);
+    const uint32_t recorded = (uint32_t)__builtin_popcount(fields & d->op->recorded);
+
+    r->fields_recorded += recorded;
+    r->fields_assumed += (uint32_t)__builtin_popcount(fields) - recorded;
+    if (!d->as_expected) {
+        note_failure(r, d);
+    }
+    if (d->status == HCT_WC_SUCCESS && d->op->kind != HCT_RECV) {
+        r->messages++;
+        r->message_bytes += d->bytes;
+    }
+}
+
+static void count_stages(struct report *r, struct group *g, const struct replay_done *d)
+{
+    for (unsigned s = 0; s < STAMP_STAGES; s++) {
+        g->stage_ps[s] += d->stages.ps[s];
+        r->stage_ps[s] += d->stages.ps[s];
+    }
+    g->staged++;
+    r->staged++;
+    keep(g, d);
+}
+
 void report_op(void *report, const struct replay_done *d)
 {
     struct report *const r = report;
     struct group *const g = find(r, d);
 
-    if (!d->as_expected) {
-        note_failure(r, d);
-    }
-    (void)hist_add(&r->all, d->latency_ps);
+    count_totals(r, d);
     if (g == NULL) {
         r->ungrouped++;
         return;
     }
     g->count++;
     g->failures += !d->as_expected;
+    g->min_bytes = d->bytes < g->min_bytes ? d->bytes : g->min_bytes;
+    g->max_bytes = d->bytes > g->max_bytes ? d->bytes : g->max_bytes;
     g->first_ps = d->t_post < g->first_ps ? d->t_post : g->first_ps;
     g->last_ps = d->t_visible > g->last_ps ? d->t_visible : g->last_ps;
-    if (d->status != HCT_WC_SUCCESS) {
-        return;
-    }
-    g->bytes += d->bytes;
-    (void)hist_add(&g->latency, d->latency_ps);
-    if (d->op->kind != HCT_RECV && d->op->fn == HCT_NONE) {
-        for (unsigned s = 0; s < STAMP_STAGES; s++) {
-            g->stage_ps[s] += d->stages.ps[s];
+    if (d->status == HCT_WC_SUCCESS) {
+        g->bytes += d->bytes;
+        (void)hist_add(&g->latency, d->latency_ps);
+        if (d->op->kind != HCT_RECV && d->op->fn == HCT_NONE) {
+            count_stages(r, g, d);
         }
-        g->staged++;
-        keep(g, d);
     }
 }
 
@@ -197,4 +322,38 @@ const struct kept *group_median(const struct group *g)
         }
     }
     return best;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct group *const x = *(const struct group *const *)a, *const y = *(
+                                                                       const struct group *const *)
+                                                                                  b;
+    const uint64_t kx[] = {x->kind, x->transport, x->host, x->fn, x->size_class},
+                   ky[] = {y->kind, y->transport, y->host, y->fn, y->size_class};
+
+    for (unsigned i = 0; i < 5; i++) {
+        if (kx[i] != ky[i]) {
+            return kx[i] < ky[i] ? -1 : 1;
+        }
+    }
+    return 0;
+}
+
+void groups_sorted(const struct report *r, const struct group *out[GROUPS_MAX])
+{
+    for (unsigned i = 0; i < r->groups; i++) {
+        out[i] = &r->group[i];
+    }
+    qsort(out, r->groups, sizeof(const struct group *), by_key);
+}
+
+uint64_t group_messages(const struct group *g)
+{
+    return g->latency.count;
+}
+
+uint64_t group_span_ps(const struct group *g)
+{
+    return g->last_ps > g->first_ps ? g->last_ps - g->first_ps : 0;
 }

@@ -1,25 +1,25 @@
-/* report_json.c: report.json; schema: docs/report.schema.json. */
-#include "sim/report/report_i.h"
+/* report_json.c: report.json; its keys: report.def. */
+#include "sim/report/json_i.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 
-static void put(json_t *o, const char *key, uint64_t v)
+/* JSON readers hold integers in 63 bits. */
+void put(json_t *o, const char *key, uint64_t v)
 {
-    json_object_set_new(o, key, json_integer((json_int_t)v));
+    json_object_set_new(o, key, json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v));
 }
 
-static void put_text(json_t *o, const char *key, const char *text)
+void put_text(json_t *o, const char *key, const char *text)
 {
     json_object_set_new(o, key, text == NULL ? json_null() : json_string(text));
 }
 
-static void put_hash(json_t *o, const char *key, uint64_t v)
+static json_t *hash_text(uint64_t v)
 {
     char text[20];
 
     snprintf(text, sizeof text, "%016" PRIx64, v);
-    put_text(o, key, text);
+    return json_string(text);
 }
 
 static json_t *stage_object(const uint64_t *ps)
@@ -66,9 +66,7 @@ static json_t *group_object(const struct group *g)
     const struct kept *const median = group_median(g);
 
     put_text(o, "opcode", kind_text(g->kind, text, sizeof text));
-    put_text(o, "transport",
-             g->transport == HCT_QP_COUNT ? "none"
-                                          : hct_name(hct_text_qp, g->transport, text, sizeof text));
+    put_text(o, "transport", transport_text(g->transport, text, sizeof text));
     put(o, "host", g->host);
     put(o, "fn", g->fn);
     put(o, "size_min_bytes", size_floor(g->size_class));
@@ -78,6 +76,8 @@ static json_t *group_object(const struct group *g)
     put(o, "bytes", g->bytes);
     put(o, "first_ps", g->first_ps);
     put(o, "last_ps", g->last_ps);
+    put(o, "goodput_bps", scale(g->bytes, 8000000000000, group_span_ps(g)));
+    put(o, "messages_per_s", per_second(group_messages(g), group_span_ps(g)));
     json_object_set_new(o, "latency_ps", latency_object(&g->latency));
     if (g->staged > 0) {
         put(o, "staged", g->staged);
@@ -87,110 +87,6 @@ static json_t *group_object(const struct group *g)
     if (median != NULL) {
         json_object_set_new(o, "median", message_object(median));
     }
-    return o;
-}
-
-static json_t *stat_object(const struct report *r, struct world *w, unsigned host, int hca)
-{
-    json_t *const o = json_object();
-
-    for (unsigned i = 0; i < meta_stat_count; i++) {
-        if ((meta_stats[i].side == META_HOST) == (hca < 0)) {
-            char key[96];
-            snprintf(key, sizeof key, "%s.%s", meta_stats[i].unit, meta_stats[i].name);
-            put(o, key, stat_since(r, w, host, hca, i));
-        }
-    }
-    return o;
-}
-
-static json_t *wire_object(const struct wire_figures *f)
-{
-    json_t *const o = json_object();
-
-    put(o, "depth", f->depth);
-    put(o, "entries", f->pushes);
-    put(o, "entry_cycles", f->entry_cycles);
-    put(o, "full_cycles", f->full_cycles);
-    return o;
-}
-
-static json_t *wires_object(struct world *w, unsigned host, int hca)
-{
-    json_t *const o = json_object();
-
-    for (unsigned i = 0; i < meta_wire_count; i++) {
-        if ((meta_wires[i].side == META_HOST) == (hca < 0)) {
-            const struct wire_figures f =
-                hca < 0 ? host_wire_figures(world_host(w, host), i)
-                        : hca_wire_figures(world_hca(w, host, (unsigned)hca), i);
-            json_object_set_new(o, meta_wires[i].name, wire_object(&f));
-        }
-    }
-    return o;
-}
-
-static json_t *port_object(struct world *w, unsigned port)
-{
-    static const char *const fault[NET_FAULTS] = {"lost", "duplicated", "reordered", "corrupted",
-                                                  "marked"};
-    const struct net_figures *const f = net_figures(world_net(w), port);
-    json_t *const o = json_object();
-
-    put(o, "frames", f->frames);
-    put(o, "bytes", f->bytes);
-    put(o, "wire_bytes", f->wire_bytes);
-    put(o, "delivered", f->delivered);
-    put(o, "dropped_queue", f->dropped_queue);
-    put(o, "dropped_address", f->dropped_address);
-    put(o, "queue_max_bytes", f->queue_max_bytes);
-    for (unsigned i = 0; i < NET_FAULTS; i++) {
-        put(o, fault[i], f->fault[i]);
-    }
-    return o;
-}
-
-static json_t *cores_array(const struct replay *y, unsigned host, uint64_t until_ps)
-{
-    struct machine *const m = replay_machine(y, host);
-    json_t *const a = json_array();
-
-    for (uint32_t c = 0; c < machine_cores(m); c++) {
-        uint64_t cycles[CPU_CAUSES], sum = 0;
-        json_t *const o = json_object();
-        machine_account(m, c, until_ps, cycles);
-        for (unsigned i = 0; i < CPU_CAUSES; i++) {
-            put(o, cpu_cause_name[i], cycles[i]);
-            sum += cycles[i];
-        }
-        if (sum == 0) {
-            json_decref(o);
-            continue;
-        }
-        put(o, "core", c);
-        json_array_append_new(a, o);
-    }
-    return a;
-}
-
-static json_t *host_object(const struct report *r, struct world *w, const struct replay *y,
-                           unsigned host)
-{
-    json_t *const o = json_object(), *const hcas = json_array();
-
-    put(o, "host", host);
-    json_object_set_new(o, "cores", cores_array(y, host, world_now(w)));
-    json_object_set_new(o, "statistics", stat_object(r, w, host, -1));
-    json_object_set_new(o, "wires", wires_object(w, host, -1));
-    for (unsigned a = 0; a < world_hcas(w); a++) {
-        json_t *const x = json_object();
-        put(x, "hca", a);
-        json_object_set_new(x, "port", port_object(w, host * world_hcas(w) + a));
-        json_object_set_new(x, "statistics", stat_object(r, w, host, (int)a));
-        json_object_set_new(x, "wires", wires_object(w, host, (int)a));
-        json_array_append_new(hcas, x);
-    }
-    json_object_set_new(o, "adapters", hcas);
     return o;
 }
 
@@ -210,16 +106,32 @@ static json_t *config_object(const struct hca_config *c)
     return o;
 }
 
-static json_t *evidence_object(const struct hca_config *c)
+static json_t *evidence_object(const struct report *r, const struct hca_config *c,
+                               const struct totals *t)
 {
     unsigned count[HCA_SOURCES];
-    json_t *const o = json_object();
+    json_t *const o = json_object(), *const parameters = json_object(),
+                  *const fitted = json_array();
 
     hca_config_evidence(c, count);
-    for (unsigned s = 0; s < HCA_SOURCES; s++) {
-        char key[32];
-        snprintf(key, sizeof key, "parameters_%s", hca_source_name((enum hca_source)s));
-        put(o, key, count[s]);
+    put(parameters, "spec", count[HCA_SOURCE_SPEC]);
+    put(parameters, "measured", count[HCA_SOURCE_MEASURED]);
+    put(parameters, "assumed", count[HCA_SOURCE_ASSUMED]);
+    json_object_set_new(o, "parameters", parameters);
+    for (unsigned i = 0; i < HCA_PARAM_COUNT; i++) {
+        if (parameter_fitted(c, i)) {
+            json_array_append_new(fitted, json_string(hca_param_row((enum hca_param_id)i)->key));
+        }
+    }
+    json_object_set_new(o, "fitted", fitted);
+    json_object_set_new(o, "trace", json_null());
+    if (t->captured) {
+        json_t *const x = json_object();
+        put(x, "recorded", r->fields_recorded);
+        put(x, "assumed", r->fields_assumed);
+        put(x, "recorded_ppm",
+            scale(r->fields_recorded, 1000000, r->fields_recorded + r->fields_assumed));
+        json_object_set_new(o, "trace", x);
     }
     return o;
 }
@@ -229,11 +141,12 @@ static json_t *failures_array(const struct report *r)
     json_t *const a = json_array();
     char text[32];
 
-    for (uint64_t i = 0; i < r->failures && i < sizeof r->failed / sizeof r->failed[0]; i++) {
+    for (uint64_t i = 0; i < r->failures && i < FAILED_LISTED; i++) {
         json_t *const o = json_object();
         put(o, "op", r->failed[i].op);
         put_text(o, "opcode", kind_text(r->failed[i].kind, text, sizeof text));
-        put(o, "qp", r->failed[i].qp);
+        json_object_set_new(
+            o, "qp", r->failed[i].qp == HCT_NONE ? json_null() : json_integer(r->failed[i].qp));
         put_text(o, "status", hct_name(hct_text_wc, r->failed[i].status, text, sizeof text));
         put_text(o, "expected", hct_name(hct_text_wc, r->failed[i].expect, text, sizeof text));
         json_array_append_new(a, o);
@@ -241,58 +154,74 @@ static json_t *failures_array(const struct report *r)
     return a;
 }
 
-static void put_totals(json_t *o, struct world *w, const struct replay *y)
+static json_t *memory_hashes(const struct report *r, struct world *w, const struct replay *y)
 {
-    const struct replay_figures *const f = replay_figures(y);
+    if (r->p.sim_payload == 0) {
+        return json_null();
+    }
     json_t *const memory = json_array();
 
-    put_hash(o, "state_hash", world_hash(w));
-    put_hash(o, "timing_hash", f->timing_hash);
     for (unsigned h = 0; h < world_hosts(w); h++) {
-        char text[20];
-        snprintf(text, sizeof text, "%016" PRIx64, replay_memory_hash(y, h));
-        json_array_append_new(memory, json_string(text));
+        json_array_append_new(memory, hash_text(replay_memory_hash(y, h)));
     }
-    json_object_set_new(o, "memory_hash", memory);
+    return memory;
+}
+
+static void put_totals(json_t *o, const struct report *r, const struct totals *t, struct world *w,
+                       const struct replay *y)
+{
+    const struct replay_figures *const f = replay_figures(y);
+
+    json_object_set_new(o, "state_hash", hash_text(world_hash(w)));
+    json_object_set_new(o, "timing_hash", hash_text(f->timing_hash));
+    json_object_set_new(o, "memory_hash", memory_hashes(r, w, y));
     put(o, "sim_time_ps", f->last_ps);
+    put(o, "elapsed_ps", t->elapsed_ps);
+    put(o, "setup_ps", f->setup_ps);
+    put(o, "setup_commands", f->setup_commands);
     put(o, "packets", world_figures(w).frames);
     put(o, "ops_completed", f->ops);
     put(o, "ops_failed", f->failed);
+    put(o, "receives_unused", f->unused_receives);
     put(o, "ops_expected_errors", f->expected_errors);
-    put(o, "message_bytes", f->bytes);
+    put(o, "ops_ungrouped", r->ungrouped);
+    put(o, "messages", r->messages);
+    put(o, "message_bytes", r->message_bytes);
+    put(o, "goodput_bps", t->goodput_bps);
+    put(o, "messages_per_s", t->messages_per_s);
     put(o, "payloads_checked", f->checked);
     put(o, "payloads_wrong", f->mismatches);
     put(o, "payloads_not_comparable", f->unchecked);
-    put(o, "setup_ps", f->setup_ps);
-    put(o, "setup_commands", f->setup_commands);
+    put(o, "staged", r->staged);
+    json_object_set_new(o, "stages_sum_ps", stage_object(r->stage_ps));
 }
 
 bool report_json(const struct report *r, const struct report_head *h, struct world *w,
                  const struct replay *y, FILE *out)
 {
-    const struct hca_param *const p = &h->config->value;
+    const struct group *sorted[GROUPS_MAX];
+    const struct totals t = totals_of(r, h, w, y);
     json_t *const o = json_object(), *const groups = json_array(), *const hosts = json_array();
 
     put(o, "schema", 1);
     put_text(o, "trace", h->trace);
     put_text(o, "timing", h->timing);
+    put_text(o, "note", t.note);
     put_text(o, "end", h->end);
     put_text(o, "waiting", h->waiting);
-    put_totals(o, w, y);
-    if (p->sim_payload == 0) {
-        json_object_set_new(o, "memory_hash", json_null());
-    }
-    put(o, "seed", p->sim_seed);
-    json_object_set_new(o, "tlp_exact", json_boolean(p->sim_train_tlps_max == 1));
-    json_object_set_new(o, "evidence", evidence_object(h->config));
+    put_totals(o, r, &t, w, y);
+    put(o, "seed", r->p.sim_seed);
+    json_object_set_new(o, "tlp_exact", json_boolean(r->p.sim_train_tlps_max == 1));
+    json_object_set_new(o, "evidence", evidence_object(r, h->config, &t));
     json_object_set_new(o, "config", config_object(h->config));
     json_object_set_new(o, "failures", failures_array(r));
+    groups_sorted(r, sorted);
     for (unsigned i = 0; i < r->groups; i++) {
-        json_array_append_new(groups, group_object(&r->group[i]));
+        json_array_append_new(groups, group_object(sorted[i]));
     }
     json_object_set_new(o, "groups", groups);
     for (unsigned i = 0; i < world_hosts(w); i++) {
-        json_array_append_new(hosts, host_object(r, w, y, i));
+        json_array_append_new(hosts, json_host(r, &t, w, y, i));
     }
     json_object_set_new(o, "hosts", hosts);
     const bool good = json_dumpf(o, out, JSON_INDENT(1)) == 0 && fputc('\n', out) != EOF;

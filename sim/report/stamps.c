@@ -1,6 +1,7 @@
 #include "sim/report/stamps.h"
 
 #include "model/trace.h"
+#include "sim/checkpoint/bytes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -204,4 +205,74 @@ void stamps_drop(struct stamps *s, uint64_t below)
             remove_slot(s, i);
         }
     }
+}
+
+void stamps_save(const struct stamps *s, struct bytes_out *o)
+{
+    bytes_put_u64(o, s->used);
+    for (uint64_t i = 0; i < s->slots; i++) {
+        const struct op *const p = s->slot[i];
+        if (p != NULL) {
+            bytes_put(o, p, offsetof(struct op, s));
+            bytes_put(o, p->s, p->n * sizeof p->s[0]);
+        }
+    }
+}
+
+static struct op *load_op(struct bytes_in *i)
+{
+    struct op head, *p;
+
+    if (!bytes_get(i, &head, offsetof(struct op, s))) {
+        return NULL;
+    }
+    if (head.id == 0 || head.n > PER_OP) {
+        (void)bytes_bad(i, "an operation has more stamps than are kept");
+        return NULL;
+    }
+    p = malloc(sizeof *p);
+    if (p == NULL || !bytes_get(i, p->s, head.n * sizeof p->s[0])) {
+        (void)bytes_bad(i, "no memory for its stamps");
+        free(p);
+        return NULL;
+    }
+    p->id = head.id;
+    p->n = head.n;
+    p->lost = head.lost;
+    for (uint32_t k = 0; k < p->n; k++) {
+        if (p->s[k].stage >= STAMP_STAGES) {
+            (void)bytes_bad(i, "a stamp names a stage that does not exist");
+            free(p);
+            return NULL;
+        }
+    }
+    return p;
+}
+
+bool stamps_load(struct stamps *s, struct bytes_in *i)
+{
+    const uint64_t many = bytes_get_u64(i, SIZE_MAX, "");
+
+    for (uint64_t k = 0; k < s->slots; k++) {
+        free(s->slot[k]);
+        s->slot[k] = NULL;
+    }
+    s->used = 0;
+    for (uint64_t k = 0; k < many && i->why == NULL; k++) {
+        if (2 * (s->used + 1) > s->slots && !grow(s)) {
+            return bytes_bad(i, "no memory for its stamps");
+        }
+        struct op *const p = load_op(i);
+        if (p == NULL) {
+            return false;
+        }
+        const uint64_t at = find(s, p->id - 1);
+        if (s->slot[at] != NULL) {
+            free(p);
+            return bytes_bad(i, "an operation has stamps twice");
+        }
+        s->slot[at] = p;
+        s->used++;
+    }
+    return bytes_end(i);
 }

@@ -33,3 +33,9 @@ void stamps_take(struct stamps *s, uint64_t id, uint64_t from_ps, uint64_t to_ps
 
 /* Forgets operations that will never be taken (unsignalled stragglers): all with id < below. */
 void stamps_drop(struct stamps *s, uint64_t below);
+
+/* All stamps held, for a checkpoint; load replaces them. False: i->why, and s is of no use. */
+struct bytes_out;
+struct bytes_in;
+void stamps_save(const struct stamps *s, struct bytes_out *o);
+bool stamps_load(struct stamps *s, struct bytes_in *i);

@@ -136,8 +136,7 @@ bool world_add(struct world *w, const struct actor *a)
     return true;
 }
 
-/* --- from adapters -----------------------------------------------------------------------------
- */
+/* --- from adapters --- */
 
 static void drain_hca_events(struct world *w, unsigned i, unsigned a)
 {
@@ -225,24 +224,25 @@ static void rest_of_hca(struct world *w, unsigned i, unsigned a)
     }
 }
 
-static void run_hca(struct world *w, unsigned i, unsigned a, uint64_t until)
+/* An adapter stops before `until` when something must be taken out of it; what it sends to the host
+ * can be taken only up to where all adapters of the host have come. */
+static void run_hcas(struct world *w, unsigned i, uint64_t until)
 {
-    for (;;) {
-        const uint64_t reached = hca_run(w->hca[i][a], until);
-        drain_hca_events(w, i, a);
-        net_of_hca(w, i, a);
-        rest_of_hca(w, i, a);
-        if (w->hcas == 1) {
-            dma_of_host(w, i, reached);
+    uint64_t reached;
+
+    do {
+        reached = until;
+        for (unsigned a = 0; a < w->hcas; a++) {
+            reached = least(reached, hca_run(w->hca[i][a], until));
+            drain_hca_events(w, i, a);
+            net_of_hca(w, i, a);
+            rest_of_hca(w, i, a);
         }
-        if (reached >= until) {
-            return;
-        }
-    }
+        dma_of_host(w, i, reached);
+    } while (reached < until);
 }
 
-/* --- from hosts --------------------------------------------------------------------------------
- */
+/* --- from hosts --- */
 
 static void down_to_hcas(struct world *w, unsigned i)
 {
@@ -352,8 +352,7 @@ static void run_host(struct world *w, unsigned i, uint64_t until)
     }
 }
 
-/* --- the loop ----------------------------------------------------------------------------------
- */
+/* --- the loop --- */
 
 static uint64_t next_of_all(const struct world *w)
 {
@@ -390,13 +389,9 @@ static void window(struct world *w, uint64_t from, uint64_t until)
 {
     deliver(w, from, until);
     for (unsigned i = 0; i < w->hosts; i++) {
+        dma_of_host(w, i, from); /* left over: nothing that comes from now on is before it */
         run_host(w, i, until);
-        for (unsigned a = 0; a < w->hcas; a++) {
-            run_hca(w, i, a, until);
-        }
-        if (w->hcas > 1) {
-            dma_of_host(w, i, until);
-        }
+        run_hcas(w, i, until);
     }
     w->f.windows++;
 }
@@ -421,12 +416,11 @@ enum world_end world_run(struct world *w, uint64_t until_ps, bool (*stop)(void *
     }
 }
 
-/* --- the rest ----------------------------------------------------------------------------------
- */
+/* --- the rest --- */
 
-void world_mmio(struct world *w, unsigned host, uint64_t at_ps, const struct mmio_req *m)
+bool world_mmio(struct world *w, unsigned host, uint64_t at_ps, const struct mmio_req *m)
 {
-    must(host_push(w->host[host], HOST_MMIO_IN, at_ps, m, NULL), "cpu_mmio");
+    return host_push(w->host[host], HOST_MMIO_IN, at_ps, m, NULL);
 }
 
 void world_bench(struct world *w, unsigned host, unsigned hca, uint64_t at_ps,
@@ -496,4 +490,10 @@ size_t world_memory(const struct world *w)
 struct world_figures world_figures(const struct world *w)
 {
     return w->f;
+}
+
+void world_continue(struct world *w, uint64_t now_ps, const struct world_figures *f)
+{
+    w->now = now_ps;
+    w->f = *f;
 }

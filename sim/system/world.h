@@ -52,8 +52,9 @@ struct net *world_net(struct world *w);
 unsigned world_hosts(const struct world *w);
 unsigned world_hcas(const struct world *w); /* per host */
 
-/* MMIO of a core and DMA of a bench, at a time >= now of the host. */
-void world_mmio(struct world *w, unsigned host, uint64_t at_ps, const struct mmio_req *m);
+/* MMIO of a core and DMA of a bench, at a time >= now of the host. False: the root complex holds as
+ * many accesses as it can; the core waits and tries again. */
+bool world_mmio(struct world *w, unsigned host, uint64_t at_ps, const struct mmio_req *m);
 void world_bench(struct world *w, unsigned host, unsigned hca, uint64_t at_ps,
                  const struct bench_op *m);
 
@@ -66,3 +67,6 @@ uint64_t world_now(const struct world *w); /* ps: everything before it has happe
 uint64_t world_hash(const struct world *w);
 size_t world_memory(const struct world *w); /* simulator memory, bytes */
 struct world_figures world_figures(const struct world *w);
+
+/* The handles have been loaded from images made at now_ps: the world goes on from there. */
+void world_continue(struct world *w, uint64_t now_ps, const struct world_figures *f);

@@ -12,6 +12,7 @@
 #include "traces/info.h"
 #include "traces/show.h"
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* As assert, but also in release builds. */
@@ -185,6 +186,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)hct_show_stream(f, "input", size & 4, size % 7, 0, sink, &err);
     } else if (f) {
         (void)hct_info_stream(f, "input", size & 4, sink, &err);
+    }
+    return 0;
+}
+
+/* libFuzzer's entropic schedule costs more than the target: off unless the caller's own flags,
+ * which come later, say otherwise. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    static char off[] = "-entropic=0";
+    static char *with[256];
+    const int n = *argc;
+
+    if (n > 0 && n < 255) {
+        with[0] = (*argv)[0];
+        with[1] = off;
+        for (int i = 1; i < n; i++) {
+            with[i + 1] = (*argv)[i];
+        }
+        *argc = n + 1;
+        *argv = with;
     }
     return 0;
 }

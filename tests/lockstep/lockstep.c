@@ -1,4 +1,5 @@
 #include "tests/lockstep/lockstep.h"
+#include "model/system_run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
