@@ -45,7 +45,8 @@ enum hca_mode {
     HCA_MODE_NOSKIP = 2,  /* execute every cycle                                              */
     HCA_MODE_REVERSE = 4, /* reverse order of units                                           */
     HCA_MODE_SHUFFLE = 8, /* another order in each cycle                                      */
-    HCA_MODE_CHECK = 16   /* tick sleeping units too and assert that none of them moves       */
+    HCA_MODE_CHECK = 16,  /* execute every cycle, tick sleeping units too, assert that none moves */
+    HCA_MODE_CHECK_DUE = 32 /* the same in the cycles in which something is due: for whole runs  */
 };
 
 /* Opens an adapter. p: checked configuration (hca_config_check), copied. net_id: index of the port

@@ -87,10 +87,10 @@ static void check_asleep(struct system *y, uint32_t unit, struct act a)
 void system_checked(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
                     uint64_t set)
 {
-    const bool check = (y->mode & HCA_MODE_CHECK) != 0;
+    const bool check = (y->mode & (HCA_MODE_CHECK | HCA_MODE_CHECK_DUE)) != 0;
     const uint64_t asleep = check ? y->only & ~set : 0;
 
-    if ((y->mode & (HCA_MODE_ALL | HCA_MODE_CHECK)) != 0) {
+    if (check || (y->mode & HCA_MODE_ALL) != 0) {
         set = y->only;
     }
     while (set != 0) {

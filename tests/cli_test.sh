@@ -212,7 +212,7 @@ got=$?
 if [ $got != 130 ] || ! grep -q '"interrupted"' r9/report.json; then
   fail "SIGINT: status $got, want 130 and a report"
 fi
-if command -v script >/dev/null; then
+if script -qec true /dev/null </dev/null >/dev/null 2>&1; then # a terminal can be had
   script -qec "'$hcasim' run --trace long.hct --out r10 --max-wall 1300ms" /dev/null \
     </dev/null >out.txt 2>&1
   grep -q '%  [0-9]* of 200000 operations, [0-9]* s left.* simulated/wall' out.txt ||

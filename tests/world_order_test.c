@@ -73,6 +73,13 @@ static void executing_idle_cycles_changes_nothing(void **state)
     }
 }
 
+static void checking_sleeping_units_finds_and_changes_nothing(void **state)
+{
+    (void)state;
+    compare(brief, quick, HCA_MODE_CHECK_DUE | HCA_MODE_REVERSE);
+    compare(brief, "port.wire=ib link.loss_ppm=20000", HCA_MODE_CHECK_DUE | HCA_MODE_SHUFFLE);
+}
+
 /* Another seed of faults must give another run, or the equalities above would show nothing. */
 static void another_seed_gives_another_run(void **state)
 {
@@ -99,6 +106,7 @@ int main(void)
         cmocka_unit_test(shuffled_order_of_ticks_changes_nothing),
         cmocka_unit_test(ticking_sleeping_units_changes_nothing),
         cmocka_unit_test(executing_idle_cycles_changes_nothing),
+        cmocka_unit_test(checking_sleeping_units_finds_and_changes_nothing),
         cmocka_unit_test(another_seed_gives_another_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
