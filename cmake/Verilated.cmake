@@ -65,6 +65,8 @@ target_compile_features(verilated_rt PUBLIC cxx_std_17)
 # verilated.h of 5.006 reads a null thread_local member, which UBSan's null check ends: no own code.
 target_compile_options(verilated_rt PUBLIC $<$<BOOL:${HCA_SANITIZE}>:-fno-sanitize=null>)
 target_compile_options(verilated_rt PRIVATE -w -O2)
+# clang leaves std::atomic<bool>::is_lock_free of the runtime to this library.
+target_link_libraries(verilated_rt PUBLIC atomic)
 target_link_libraries(verilated_rt PUBLIC Threads::Threads $<$<BOOL:${HCA_RTL_FST}>:z>)
 if(TARGET hca_flags)
   target_link_libraries(verilated_rt PRIVATE hca_flags)

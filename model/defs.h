@@ -127,31 +127,18 @@ enum {
     ACC_LOCAL_READ = 0
 };
 
-/* Completion status, equal to the verbs work completion status. */
+/* Completion status, equal to the verbs work completion status: errors from error.def. */
+#define ERROR(name, kind, value, doc) ERROR_##kind(name, value)
+#define ERROR_completion(name, value) name = (value),
+#define ERROR_async(name, value)
+#define ERROR_vtd(name, value)
 enum wc_status {
     WC_OK,
-    WC_LOC_LEN,
-    WC_LOC_QP_OP,
-    WC_LOC_EEC,
-    WC_LOC_PROT,
-    WC_WR_FLUSH,
-    WC_MW_BIND,
-    WC_BAD_RESP,
-    WC_LOC_ACCESS,
-    WC_REM_INV_REQ,
-    WC_REM_ACCESS,
-    WC_REM_OP,
-    WC_RETRY_EXC,
-    WC_RNR_EXC,
-    WC_LOC_RDD,
-    WC_REM_INV_RD,
-    WC_REM_ABORT,
-    WC_INV_EECN,
-    WC_INV_EEC_STATE,
-    WC_FATAL,
-    WC_RESP_TIMEOUT,
-    WC_GENERAL
+#include "model/spec/error.def"
 };
+#undef ERROR_completion
+#undef ERROR_async
+
 enum wc_opcode {
     WC_SEND,
     WC_WRITE,
@@ -197,13 +184,12 @@ enum wr_opcode {
 };
 enum { WRF_FENCE = 1, WRF_SIGNALED = 2, WRF_SOLICITED = 4, WRF_INLINE = 8 };
 
-/* Asynchronous events (pvrdma ABI, section 7). */
+/* Asynchronous events (pvrdma ABI, section 7): errors from error.def, and the others. */
+#define ERROR_completion(name, value)
+#define ERROR_async(name, value) name = (value),
 enum async_type {
-    ASYNC_CQ_ERR,
-    ASYNC_QP_FATAL,
-    ASYNC_QP_REQ_ERR,
-    ASYNC_QP_ACCESS_ERR,
-    ASYNC_COMM_EST,
+#include "model/spec/error.def"
+    ASYNC_COMM_EST = 4,
     ASYNC_SQ_DRAINED,
     ASYNC_PATH_MIG,
     ASYNC_PATH_MIG_ERR,
@@ -213,9 +199,12 @@ enum async_type {
     ASYNC_LID_CHANGE,
     ASYNC_PKEY_CHANGE,
     ASYNC_SM_CHANGE,
-    ASYNC_SRQ_ERR,
-    ASYNC_SRQ_LIMIT,
+    ASYNC_SRQ_LIMIT = 15,
     ASYNC_QP_LAST_WQE,
     ASYNC_CLIENT_REREGISTER,
     ASYNC_GID_CHANGE
 };
+#undef ERROR
+#undef ERROR_completion
+#undef ERROR_async
+#undef ERROR_vtd

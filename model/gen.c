@@ -25,6 +25,7 @@ static const struct {
     {"docs/reference/statistics.md", gen_stats},
     {"docs/reference/events.md", gen_events},
     {"docs/reference/stages.md", gen_stages},
+    {"docs/reference/errors.md", gen_errors},
     {"docs/reference/registers.md", gen_registers},
     {"docs/report.schema.json", report_schema},
 };

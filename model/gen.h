@@ -11,4 +11,5 @@ typedef void gen_fn(FILE *out);
 gen_fn gen_package; /* SystemVerilog package: parameters, message types   */
 gen_fn gen_bridge;  /* C++ classes over Verilated units, for lockstep     */
 /* Reference pages. */
-gen_fn gen_units, gen_wires, gen_messages, gen_stats, gen_events, gen_stages, gen_registers;
+gen_fn gen_units, gen_wires, gen_messages, gen_stats, gen_events, gen_stages, gen_errors,
+    gen_registers;

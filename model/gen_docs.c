@@ -92,3 +92,24 @@ void gen_stages(FILE *out)
                 meta_stages[i].doc);
     }
 }
+
+void gen_errors(FILE *out)
+{
+    static const struct {
+        const char *name, *kind, *doc;
+        unsigned value;
+    } rows[] = {
+#define ERROR(name, kind, value, doc) {#name, #kind, doc, value},
+#include "model/spec/error.def"
+#undef ERROR
+    };
+
+    head(
+        out, "Errors", "error.def",
+        "How operations, queues and accesses end. Exit statuses of the programs are in README.md.");
+    fputs("| error | kind | value | meaning |\n|---|---|---|---|\n", out);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fprintf(out, "| %s | %s | %u | %s |\n", rows[i].name, rows[i].kind, rows[i].value,
+                rows[i].doc);
+    }
+}

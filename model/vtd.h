@@ -49,18 +49,15 @@ static inline uint64_t vtd_limit(unsigned levels)
 }
 
 enum vtd_fault {
-    VTD_FAULT_ROOT = 0x01,
-    VTD_FAULT_CONTEXT,
-    VTD_FAULT_INVALID,
-    VTD_FAULT_WIDTH,
-    VTD_FAULT_WRITE,
-    VTD_FAULT_READ,
-    VTD_FAULT_TABLE,
-    VTD_FAULT_ROOT_TABLE,
-    VTD_FAULT_CONTEXT_TABLE,
-    VTD_FAULT_ROOT_RESERVED,
-    VTD_FAULT_CONTEXT_RESERVED,
-    VTD_FAULT_PTE_RESERVED
+#define ERROR(name, kind, value, doc) ERROR_##kind(name, value)
+#define ERROR_completion(name, value)
+#define ERROR_async(name, value)
+#define ERROR_vtd(name, value) name = (value),
+#include "model/spec/error.def"
+#undef ERROR
+#undef ERROR_completion
+#undef ERROR_async
+#undef ERROR_vtd
 };
 
 /* Fault record, low half: page address; high half: SID[15:0], reason[39:32], type, F. */
