@@ -142,7 +142,7 @@ static struct pkt_frame write_frame(const struct tick *t, const struct pkt_hdr *
         const struct pkt_frame f = pkt_build(h, buf, m->plen);
         *captured = f.len;
         if (f.len != 0) {
-            memcpy(crc, buf + PKT_HEADROOM + (m->plen + 3) / 4 * 4, sizeof *crc);
+            memcpy(crc, buf + PKT_HEADROOM + (size_t)(m->plen + 3) / 4 * 4, sizeof *crc);
         }
         return f;
     }

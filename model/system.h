@@ -40,7 +40,7 @@ static inline bool system_watched(const struct system *y, uint32_t unit, size_t 
 {
     enum { SMALL = 512, SAMPLE = 256 };
 
-    return bytes <= SMALL || (y->k.now + unit * 37) % SAMPLE == 0;
+    return bytes <= SMALL || (y->k.now + unit * 37ULL) % SAMPLE == 0;
 }
 
 void system_open(struct system *y, const struct hca_param *p);

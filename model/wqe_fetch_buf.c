@@ -40,7 +40,7 @@ void wqe_buf_open(struct wqe_fetch *u, struct opening *o)
     u->buf = arena_take(o->a, u->bufs * sizeof *u->buf);
     u->fetching = arena_take(o->a, u->bufs * sizeof *u->fetching);
     u->qps = (uint32_t)(p->hca_fn_max * p->hca_qp_max);
-    u->ring = arena_take(o->a, (2 * u->qps + p->hca_fn_max * p->hca_srq_max) * sizeof *u->ring);
+    u->ring = arena_take(o->a, (2ULL * u->qps + p->hca_fn_max * p->hca_srq_max) * sizeof *u->ring);
     u->data = store_take(o, u->bufs * WQE_BUF_BYTES);
     u->fetch_max = (uint32_t)p->hca_wqe_fetch_inflight;
     if (u->buf == NULL) {

@@ -115,12 +115,14 @@ size_t hct_schema_pack(const struct hct_type *type, uint32_t n, uint8_t *to, siz
     struct cursor c = {.to = to, .size = size};
 
     put(&c, n, 2);
-    for (const struct hct_type *t = type; t < type + n; t++) {
+    for (uint32_t k = 0; k < n; k++) {
+        const struct hct_type *const t = &type[k];
         put(&c, t->id, 2);
         put_text(&c, t->name, 1);
         put_text(&c, t->doc, 2);
         put(&c, t->fields, 2);
-        for (const struct hct_field *f = t->field; f < t->field + t->fields; f++) {
+        for (uint32_t i = 0; i < t->fields; i++) {
+            const struct hct_field *const f = &t->field[i];
             put(&c, f->width, 1);
             put(&c, f->element, 2);
             put_text(&c, f->name, 1);

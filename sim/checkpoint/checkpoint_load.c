@@ -68,7 +68,7 @@ static bool head_fits(struct source *s, const struct checkpoint_head *h,
 
 static bool get_head(struct source *s, const struct checkpoint_run *x, struct checkpoint_head *h)
 {
-    struct checkpoint_head own;
+    struct checkpoint_head own = {0};
 
     if (s->bytes < sizeof *h) {
         return checkpoint_fail(s->err, HCT_BAD, "%s: %" PRIu64 " bytes are no checkpoint", s->path,
@@ -105,7 +105,7 @@ static bool section_bad(struct source *s, uint64_t at, uint32_t kind, uint32_t i
 /* Unpacks the next section, which must be this one; the caller frees *raw. */
 static bool get_section(struct source *s, uint32_t kind, uint32_t index, uint8_t **raw, size_t *n)
 {
-    struct checkpoint_section h;
+    struct checkpoint_section h = {0};
     const uint64_t at = s->at;
 
     *raw = NULL;
@@ -182,7 +182,7 @@ static bool load_section(struct source *s, const struct checkpoint_run *x, uint3
 {
     const uint64_t at = s->at;
     uint8_t *raw;
-    size_t n;
+    size_t n = 0;
 
     if (!get_section(s, kind, index, &raw, &n)) {
         return false;
@@ -229,7 +229,7 @@ static bool load_all(struct source *s, const struct checkpoint_run *x,
 
 bool checkpoint_load(const char *path, const struct checkpoint_run *x, struct hct_error *err)
 {
-    struct checkpoint_head h;
+    struct checkpoint_head h = {0};
     struct source s = {.f = fopen(path, "rb"), .path = path, .err = err};
 
     if (s.f == NULL) {

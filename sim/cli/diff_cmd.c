@@ -40,7 +40,7 @@ static bool equal(const json_t *a, const json_t *b, const char *key)
     return json_equal(json_object_get(a, key), json_object_get(b, key)) != 0;
 }
 
-static const json_t *match(const json_t *groups, const json_t *g)
+static json_t *match(const json_t *groups, const json_t *g)
 {
     static const char *const keys[] = {"opcode", "transport", "host", "fn", "size_min_bytes"};
     size_t i;
@@ -153,11 +153,11 @@ static json_t *compare_json(json_t *a, json_t *b)
 
     json_array_foreach(ga, i, g)
     {
-        const json_t *const m = match(gb, g);
+        json_t *const m = match(gb, g);
         json_t *const x = json_object();
         json_object_set(x, "a", g);
         if (m != NULL) {
-            json_object_set(x, "b", (json_t *)(uintptr_t)m);
+            json_object_set(x, "b", m);
         }
         json_array_append_new(groups, x);
     }

@@ -185,7 +185,7 @@ bool parse_aim(const char *text, struct net_aim *out, struct hca_error *err)
         const size_t k = strcspn(at, "=");
         char *end = NULL;
         const long long v = at[k] == '=' ? strtoll(at + k + 1, &end, 0) : 0;
-        good = at[k] == '=' && end != at + k + 1 && (*end == ',' || *end == '\0') &&
+        good = end != NULL && end != at + k + 1 && (*end == ',' || *end == '\0') &&
                aim_key(out, at, k, v);
         at = end == NULL ? "" : *end == ',' ? end + 1 : end;
     }

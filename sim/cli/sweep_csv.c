@@ -173,7 +173,7 @@ int sweep_csv_open(struct sweep_csv *c, const char *path, const char *keys, cons
 /* Points that were cut short, or failed for want of disk or memory, are run again. */
 static bool final(const struct sweep_csv *c, const char *row, const char *point)
 {
-    const int status = atoi(row + strlen(point) + strlen(c->setup) + 1);
+    const long status = strtol(row + strlen(point) + strlen(c->setup) + 1, NULL, 10);
 
     return status != EXIT_HOST && status < 100;
 }

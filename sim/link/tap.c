@@ -34,7 +34,7 @@ static bool put(struct tap *t, struct record *r)
 {
     if (t->n == t->size) {
         const size_t size = t->size != 0 ? t->size * 2 : 256;
-        struct record **const more = realloc(t->heap, size * sizeof *more);
+        struct record **const more = realloc(t->heap, size * sizeof(struct record *));
         if (more == NULL) {
             return false;
         }
@@ -122,7 +122,7 @@ static struct tap *tap_new(uint32_t files)
     if (t == NULL) {
         return NULL;
     }
-    t->file = calloc(files, sizeof *t->file);
+    t->file = calloc(files, sizeof(struct capture_writer *));
     if (t->file == NULL) {
         free(t);
         return NULL;

@@ -9,7 +9,7 @@ enum { SUB = 1 << HIST_SUB_BITS };
 
 static uint32_t bucket_of(uint64_t v)
 {
-    if (v < 2 * SUB) {
+    if (v < 2ULL * SUB) {
         return (uint32_t)v;
     }
     const uint32_t top = 63 - (uint32_t)__builtin_clzll(v);

@@ -75,7 +75,7 @@ static bool grow(struct stamps *s)
 {
     struct op **const old = s->slot;
     const uint64_t n = s->slots;
-    struct op **const fresh = calloc(2 * n, sizeof(struct op *));
+    struct op **const fresh = n == 0 ? NULL : calloc(2 * n, sizeof(struct op *));
 
     if (fresh == NULL) {
         return false;
