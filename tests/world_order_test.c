@@ -81,6 +81,34 @@ static void checking_sleeping_units_finds_and_changes_nothing(void **state)
 }
 
 /* Another seed of faults must give another run, or the equalities above would show nothing. */
+/* Each adapter has its own PCIe port and wire; all share the host's memory and IOMMU. */
+static const char adapters[] =
+    "hosts: 3\nadapters: 2\nfunctions: 2\n"
+    "flows:\n"
+    "  - {from: 0, to: 2, qps: 8, ops: 160, bidirectional: true, size: {uniform: [0, 9000]},\n"
+    "     mix: {write: 2, read: 1, send: 1}, memory: {offsets: sequential, mr_bytes: 4M}}\n";
+
+static void several_adapters_run_in_any_order(void **state)
+{
+    (void)state;
+    compare(adapters, "", HCA_MODE_REVERSE);
+    compare(adapters, "", HCA_MODE_SHUFFLE);
+    compare(adapters, "", HCA_MODE_ALL);
+}
+
+/* Only the state of the idle one is added. */
+static void an_idle_adapter_changes_nothing(void **state)
+{
+    (void)state;
+    struct played a, b;
+
+    play(&(struct play){.spec = mixed}, &a);
+    play(&(struct play){.spec = mixed, .set = "host.hcas=3"}, &b);
+    play_good(&b);
+    b.state_hash = a.state_hash;
+    play_same(&a, &b);
+}
+
 static void another_seed_gives_another_run(void **state)
 {
     (void)state;
@@ -107,6 +135,8 @@ int main(void)
         cmocka_unit_test(ticking_sleeping_units_changes_nothing),
         cmocka_unit_test(executing_idle_cycles_changes_nothing),
         cmocka_unit_test(checking_sleeping_units_finds_and_changes_nothing),
+        cmocka_unit_test(several_adapters_run_in_any_order),
+        cmocka_unit_test(an_idle_adapter_changes_nothing),
         cmocka_unit_test(another_seed_gives_another_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
