@@ -63,23 +63,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     gen_spec_free(&spec);
     return 0;
 }
-
-/* libFuzzer's entropic schedule costs more than the target: off unless the caller's own flags,
- * which come later, say otherwise. */
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    static char off[] = "-entropic=0";
-    static char *with[256];
-    const int n = *argc;
-
-    if (n > 0 && n < 255) {
-        with[0] = (*argv)[0];
-        with[1] = off;
-        for (int i = 1; i < n; i++) {
-            with[i + 1] = (*argv)[i];
-        }
-        *argc = n + 1;
-        *argv = with;
-    }
-    return 0;
-}
