@@ -267,7 +267,6 @@ static int simulate(struct run *x)
         .config = &x->config,
         .trace = base_name(x->o->trace),
         .timing = x->o->timing_text,
-        .note = NULL,
         .end = end_text(x, end),
         .waiting = end == REPLAY_DONE || end == REPLAY_BAD_TRACE ? NULL : waiting(x)};
     status = run_out_close(&x->out, status);

@@ -52,7 +52,7 @@ struct totals totals_of(const struct report *r, const struct report_head *h, str
     t.elapsed_cycles = scale(t.elapsed_ps, r->p.core_clock_khz, 1000000000);
     t.goodput_bps = scale(r->message_bytes, 8000000000000, t.elapsed_ps);
     t.messages_per_s = per_second(r->messages, t.elapsed_ps);
-    t.note = t.captured && strcmp(h->timing, "asap") == 0 ? captured_note : h->note;
+    t.note = t.captured && strcmp(h->timing, "asap") == 0 ? captured_note : NULL;
     return t;
 }
 

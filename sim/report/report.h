@@ -10,7 +10,6 @@ struct report_head {
     const struct hca_config *config;
     const char *trace;   /* name without folder */
     const char *timing;  /* "asap", "captured", "scale=0.5" */
-    const char *note;    /* a further remark of the caller; may be NULL */
     const char *end;     /* "complete", "simulated-time limit", "interrupted", "no progress" */
     const char *waiting; /* of an incomplete run: what is waited for; NULL: complete */
 };
