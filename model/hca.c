@@ -151,11 +151,9 @@ uint64_t hca_unit_state(const void *handle, uint32_t unit)
     const struct hca *const h = handle;
 
     switch (unit) {
-#define UNIT_hca(name)                                                         \
-    case U_##name:                                                             \
-        return system_watched(&h->y, unit, sizeof h->u_##name.s)               \
-                   ? hash_words(unit, 0, &h->u_##name.s, sizeof h->u_##name.s) \
-                   : 0;
+#define UNIT_hca(name) \
+    case U_##name:     \
+        return hash_words(unit, 0, &h->u_##name.s, sizeof h->u_##name.s);
 #include "model/spec/unit.def"
 #undef UNIT_hca
     default: return 0;

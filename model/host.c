@@ -118,11 +118,9 @@ uint64_t host_unit_state(const void *handle, uint32_t unit)
     const struct host *const h = handle;
 
     switch (unit) {
-#define UNIT_host(name)                                                        \
-    case U_##name:                                                             \
-        return system_watched(&h->y, unit, sizeof h->u_##name.s)               \
-                   ? hash_words(unit, 0, &h->u_##name.s, sizeof h->u_##name.s) \
-                   : 0;
+#define UNIT_host(name) \
+    case U_##name:      \
+        return hash_words(unit, 0, &h->u_##name.s, sizeof h->u_##name.s);
 #include "model/spec/unit.def"
 #undef UNIT_host
     default: return 0;

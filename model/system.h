@@ -34,15 +34,6 @@ struct system {
 typedef struct act tick_fn(void *handle, uint32_t unit, const struct tick *t);
 typedef uint64_t state_hash_fn(const void *handle, uint32_t unit);
 
-/* Check mode hashes the registers of a unit around each tick that says it did not move: always when
- * they are small, now and then when hashing them would take most of the time (decisions 15). */
-static inline bool system_watched(const struct system *y, uint32_t unit, size_t bytes)
-{
-    enum { SMALL = 512, SAMPLE = 256 };
-
-    return bytes <= SMALL || (y->k.now + unit * 37ULL) % SAMPLE == 0;
-}
-
 void system_open(struct system *y, const struct hca_param *p);
 
 /* Makes a wire: slots from the arena, wheel ids, depth (raised to at least 2). */
