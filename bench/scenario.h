@@ -243,7 +243,7 @@ uint64_t scenario_clock_ns(void);
 static inline void scenario_trace(const struct hca_param *p, const char *spec_text, bool stages,
                                   struct scenario_run *out)
 {
-    char path[] = "/tmp/hcasim-bench-XXXXXX";
+    char path[] = HCA_TMP_DIR "/hcasim-bench-XXXXXX";
     struct gen_spec spec;
     struct hct_error err = {.text = ""};
     const char *why = "";

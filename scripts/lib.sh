@@ -23,6 +23,11 @@ die() {
     exit "$status"
 }
 
+# Nothing is written outside build/: temporary files of compilers, tests and scripts included.
+TMPDIR=$BUILD/tmp
+mkdir -p "$TMPDIR" || die "$STATUS_HOST" "cannot write in $BUILD"
+export TMPDIR
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # Prints the usage text of a script: its leading comment block without the first line.

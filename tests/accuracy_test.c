@@ -48,7 +48,7 @@ static void the_file_holds_each_point_of_the_table(void **state)
 /* points_load of one row behind the right head. */
 static unsigned load(const char *row)
 {
-    char path[] = "/tmp/hcasim-points-XXXXXX";
+    char path[] = HCA_TMP_DIR "/hcasim-points-XXXXXX";
     const int fd = mkstemp(path);
     FILE *const f = fd < 0 ? NULL : fdopen(fd, "w");
 

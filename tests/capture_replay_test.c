@@ -13,11 +13,11 @@
         .seed = 7, .shift_ns_max = 20000000000, .cut_first = 411, .cut_last = 333 \
     }
 
-static char folder[64];
+static char folder[400];
 
 static const char *in_folder(const char *name)
 {
-    static char text[32][128];
+    static char text[32][600];
     static unsigned n;
     char *const t = text[n++ % 32];
 
@@ -189,7 +189,7 @@ static void each_side_of_a_capture_replays_alone(void **state)
 static int open_folder(void **state)
 {
     (void)state;
-    (void)snprintf(folder, sizeof folder, "/tmp/hcasim-replay-XXXXXX");
+    (void)snprintf(folder, sizeof folder, HCA_TMP_DIR "/hcasim-replay-XXXXXX");
     return mkdtemp(folder) == NULL;
 }
 

@@ -14,11 +14,11 @@
     "--set", "iommu.mode=on", "--set", "link.loss_ppm=3000", "--set", "link.dup_ppm=1000", \
         "--set", "link.reorder_ppm=2000"
 
-static char folder[64];
+static char folder[400];
 
 static const char *in_folder(const char *name)
 {
-    static char text[32][128];
+    static char text[32][600];
     static unsigned n;
     char *const t = text[n++ % 32];
 
@@ -99,7 +99,7 @@ static int set_up(void **state)
     FILE *const nothing = fopen("/dev/null", "w");
 
     (void)state;
-    (void)snprintf(folder, sizeof folder, "/tmp/hcasim-checkpoint-XXXXXX");
+    (void)snprintf(folder, sizeof folder, HCA_TMP_DIR "/hcasim-checkpoint-XXXXXX");
     assert_non_null(mkdtemp(folder));
     make("mix.hct", "flows:\n"
                     "  - {mix: {write: 2, send: 1, read: 2, write_imm: 1, faa: 1}, ops: 400,"
@@ -115,7 +115,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[128];
+    char command[600];
 
     (void)state;
     (void)snprintf(command, sizeof command, "rm -r %s", folder);

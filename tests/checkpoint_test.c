@@ -147,7 +147,7 @@ static bool after_windows(void *left)
 }
 
 struct scene {
-    char path[32];
+    char path[512];
     struct hca_param p;
     struct world *w;
     struct replay *r;

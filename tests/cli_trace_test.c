@@ -9,7 +9,7 @@
 
 #include <sys/wait.h>
 
-static char program[600], folder[64], said[65536];
+static char program[600], folder[400], said[65536];
 
 /* The program lies one folder above the tests. A folder of this process for what it writes. */
 static int set_up(void **state)
@@ -22,14 +22,14 @@ static int set_up(void **state)
         *strrchr(program, '/') = '\0';
     }
     strcat(program, "/hcasim");
-    strcpy(folder, "/tmp/hcasim-cli-XXXXXX");
+    (void)snprintf(folder, sizeof folder, "%s", HCA_TMP_DIR "/hcasim-cli-XXXXXX");
     assert_non_null(mkdtemp(folder));
     return access(program, X_OK);
 }
 
 static int tear_down(void **state)
 {
-    char line[100];
+    char line[600];
 
     (void)state;
     (void)snprintf(line, sizeof line, "rm -rf '%s'", folder);
@@ -53,7 +53,7 @@ static int hcasim(const char *arguments)
 
 static int run_file(const char *path, const char *more)
 {
-    char line[300];
+    char line[700];
 
     (void)snprintf(line, sizeof line, "run --trace %s --out r %s", path, more);
     return hcasim(line);
@@ -68,7 +68,7 @@ static void expect_said(const char *text)
 
 static void expect_report(const char *text)
 {
-    char line[100];
+    char line[600];
     (void)snprintf(line, sizeof line, "%s/r/report.txt", folder);
     FILE *const f = fopen(line, "r");
     assert_non_null(f);
@@ -181,7 +181,7 @@ static void put_small(const char *path, uint32_t host, uint32_t mr)
 static void an_absent_host_makes_a_bad_trace(void **state)
 {
     (void)state;
-    char path[100];
+    char path[512];
     (void)snprintf(path, sizeof path, "%s/host.hct", folder);
     put_small(path, 7, 0);
     assert_int_equal(run_file(path, ""), 3);
@@ -192,7 +192,7 @@ static void an_absent_host_makes_a_bad_trace(void **state)
 static void an_absent_region_makes_a_bad_trace(void **state)
 {
     (void)state;
-    char path[100];
+    char path[512];
     (void)snprintf(path, sizeof path, "%s/mr.hct", folder);
     put_small(path, 0, 9);
     assert_int_equal(run_file(path, ""), 3);
@@ -327,7 +327,7 @@ static const struct message write_3000 = {
 
 static void import_and_run(struct talk *k, const char *report)
 {
-    char line[300];
+    char line[700];
 
     talk_close(k);
     (void)snprintf(line, sizeof line, "trace import %s -o c.hct", k->path);

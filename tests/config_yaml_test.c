@@ -294,7 +294,7 @@ static void write_file(char *path, const char *text, size_t comment)
 static void a_file_is_read_like_its_text(void **state)
 {
     (void)state;
-    char path[] = "/tmp/hcasim_config_XXXXXX";
+    char path[] = HCA_TMP_DIR "/hcasim_config_XXXXXX";
     char place[64];
     write_file(path, "hca:\n  qp_max: 77\n", 0);
     assert_int_equal(config_load_file(&config, path, &err), CONFIG_OK);
@@ -307,7 +307,7 @@ static void a_file_is_read_like_its_text(void **state)
 static void files_that_cannot_be_configurations_are_named(void **state)
 {
     (void)state;
-    char path[] = "/tmp/hcasim_config_XXXXXX";
+    char path[] = HCA_TMP_DIR "/hcasim_config_XXXXXX";
     char expected[128];
     write_file(path, "hca: {qp_max: 1}\n", CONFIG_FILE_MAX);
     (void)snprintf(expected, sizeof expected, "%s: larger than 1048576 bytes, not a configuration",

@@ -209,7 +209,7 @@ static void a_cdf_file_is_followed_between_its_points(void **state)
     (void)fclose(f);
 
     (void)snprintf(text, sizeof text, "flows: [{size: {cdf: %s}}]", name);
-    assert_int_equal(gen_parse("s", text, strlen(text), "/tmp/", &spec, &err), HCT_OK);
+    assert_int_equal(gen_parse("s", text, strlen(text), HCA_TMP_DIR "/", &spec, &err), HCT_OK);
     uint32_t quarter = 0;
     uint32_t half = 0;
     pcg_seed(&p, 9, 5);
@@ -236,7 +236,8 @@ static void a_cdf_file_is_followed_between_its_points(void **state)
         assert_non_null(f);
         (void)fputs(bad[i].lines, f);
         (void)fclose(f);
-        assert_int_equal(gen_parse("s", text, strlen(text), "/tmp/", &spec, &err), HCT_USAGE);
+        assert_int_equal(gen_parse("s", text, strlen(text), HCA_TMP_DIR "/", &spec, &err),
+                         HCT_USAGE);
         if (!strstr(err.text, bad[i].says) || !strstr(err.text, name)) {
             fail_msg("%s", err.text);
         }

@@ -148,8 +148,11 @@ static void memory_does_not_grow_with_the_operations(void **state)
     (void)state;
     long peak_kib[2];
 
+    if (PLAY_SLOW > 1) {
+        skip(); /* AddressSanitizer keeps freed memory back: the peak is not ours */
+    }
     for (int i = 0; i < 2; i++) {
-        char path[] = "/tmp/hcasim-gen-XXXXXX", text[200];
+        char path[] = HCA_TMP_DIR "/hcasim-gen-XXXXXX", text[200];
         struct gen_spec spec;
         struct gen_result result;
         struct hct_error err;

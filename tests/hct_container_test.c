@@ -133,7 +133,7 @@ static void a_full_disk_is_told_and_leaves_no_file(void **state)
     const struct hct_create opt = {.content = HCT_WORKLOAD};
     struct hct_error err;
     hct_writer *w = NULL;
-    char command[256];
+    char command[700];
 
     /* /dev/full stands in for a full disk: the temporary file is replaced under the writer. */
     if (access("/dev/full", W_OK) != 0) {

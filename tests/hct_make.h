@@ -16,8 +16,9 @@
 /* A file name of this test process in the temporary folder; `n` tells several apart. */
 static inline const char *temp_path(int n)
 {
-    static char path[4][128];
-    (void)snprintf(path[n], sizeof path[n], "/tmp/hcasim-test-%ld-%d.hct", (long)getpid(), n);
+    static char path[4][512];
+    (void)snprintf(path[n], sizeof path[n], HCA_TMP_DIR "/hcasim-test-%ld-%d.hct", (long)getpid(),
+                   n);
     return path[n];
 }
 

@@ -207,11 +207,20 @@ static void same_messages(const struct got *a, const struct got *b, const struct
     }
 }
 
+/* A capture of this test process; the caller unlinks it. */
+static const char *pcap_path(void)
+{
+    static char path[512];
+
+    (void)snprintf(path, sizeof path, HCA_TMP_DIR "/hcasim-remix-%ld.pcap", (long)getpid());
+    return path;
+}
+
 static void moving_and_renumbering_connections_changes_no_message(void **state)
 {
     (void)state;
     struct got a, b;
-    const char *path = "/tmp/hcasim-remix-a.pcap";
+    const char *const path = pcap_path();
     import_file(SHIPPED, NULL, &a);
     for (uint32_t seed = 1; seed <= 3; seed++) {
         const struct remix_options o = {.seed = seed, .shift_ns_max = 20000000000};
@@ -230,7 +239,7 @@ static void moving_and_renumbering_connections_changes_no_message(void **state)
 static void cutting_both_ends_costs_only_what_was_cut(void **state)
 {
     (void)state;
-    const char *path = "/tmp/hcasim-remix-b.pcap";
+    const char *const path = pcap_path();
     for (uint32_t cut = 1; cut < 3200; cut += 517) {
         struct got g;
         const struct remix_options o = {
@@ -257,7 +266,7 @@ static void a_header_only_copy_gives_the_same_sizes(void **state)
 {
     (void)state;
     struct got a, b;
-    const char *path = "/tmp/hcasim-remix-c.pcap";
+    const char *const path = pcap_path();
     const struct remix_options o = {.keep_numbers = true, .snap = 82};
     import_file(SHIPPED, NULL, &a);
     assert_int_equal(remix(SHIPPED, path, &o), 7476);

@@ -19,7 +19,7 @@
 
 struct talk {
     struct capture_writer *w;
-    char path[128];
+    char path[512];
     uint64_t t_ns;
     uint32_t step_ns, mtu, snap; /* time per frame; snap 0: whole frames */
     uint16_t ip_id;              /* 0: the sender does not count */
@@ -47,7 +47,8 @@ static inline void talk_open(struct talk *k, uint8_t wire)
                        .ip_id = 1,
                        .wire = wire,
                        .ttl = 64};
-    (void)snprintf(k->path, sizeof k->path, "/tmp/hcasim-import-%ld-%d.pcap", (long)getpid(), n++);
+    (void)snprintf(k->path, sizeof k->path, HCA_TMP_DIR "/hcasim-import-%ld-%d.pcap",
+                   (long)getpid(), n++);
     const uint16_t link = wire >= PKT_IB_LOCAL ? CAPTURE_INFINIBAND : CAPTURE_ETHERNET;
     assert_int_equal(capture_writer_open(k->path, link, &k->w, &err), CAPTURE_OK);
 }
@@ -276,7 +277,7 @@ struct got {
     uint32_t ops, room;
     struct import_summary sum;
     char report[16384];
-    char path[128];
+    char path[512];
 };
 
 static inline void got_close(struct got *g)
@@ -351,7 +352,8 @@ static inline void import_file(const char *capture, const struct import_options 
     struct hct_error err = {0};
     FILE *report = tmpfile();
     memset(g, 0, sizeof *g);
-    (void)snprintf(g->path, sizeof g->path, "/tmp/hcasim-import-%ld-%d.hct", (long)getpid(), n++);
+    (void)snprintf(g->path, sizeof g->path, HCA_TMP_DIR "/hcasim-import-%ld-%d.hct", (long)getpid(),
+                   n++);
     if (hct_import(capture, g->path, opt, &g->sum, report, &err) != HCT_OK) {
         fail_msg("%s", err.text);
     }

@@ -429,7 +429,7 @@ static void what_cannot_be_imported_leaves_no_file_and_says_why(void **state)
     struct talk k;
     struct hct_error err;
     uint8_t raw[60] = {0};
-    const char *out = "/tmp/hcasim-import-none.hct";
+    const char *out = HCA_TMP_DIR "/hcasim-import-none.hct";
     talk_open(&k, PKT_ROCE2_V4);
     talk_write(&k, raw, 60);
     talk_close(&k);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/net_test_XXXXXX";
+static char folder[] = HCA_TMP_DIR "/net_test_XXXXXX";
 
 static uint64_t records(const char *path, uint64_t *last_ns)
 {

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/hcasim-peers-XXXXXX";
+static char folder[] = HCA_TMP_DIR "/hcasim-peers-XXXXXX";
 static char ethernet[128], infiniband[128], wrong[128];
 
 /* A frame with plain addresses; tags 0 to 2 in turn on Ethernet. */

@@ -19,12 +19,12 @@
 #include <cmocka.h>
 #include <zlib.h>
 
-static char folder[] = "/tmp/hcasim-pcap-XXXXXX";
+static char folder[] = HCA_TMP_DIR "/hcasim-pcap-XXXXXX";
 
 /* Path of a file in the folder of this run; two at a time. */
 static const char *in_folder(const char *name)
 {
-    static char path[2][128];
+    static char path[2][512];
     static int turn;
     turn ^= 1;
     snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);

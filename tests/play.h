@@ -217,9 +217,9 @@ static inline void play_trace(const char *path, const struct play *x, struct pla
 }
 
 /* A name for a trace of this test process; the caller unlinks it. */
-static inline void play_path(char path[32])
+static inline void play_path(char path[512])
 {
-    (void)snprintf(path, 32, "/tmp/hcasim-play-XXXXXX");
+    (void)snprintf(path, 512, HCA_TMP_DIR "/hcasim-play-XXXXXX");
     const int fd = mkstemp(path);
 
     assert_true(fd >= 0);
@@ -228,7 +228,7 @@ static inline void play_path(char path[32])
 
 static inline void play(const struct play *x, struct played *out)
 {
-    char path[32];
+    char path[512];
     struct gen_spec spec;
     struct hct_error err;
 

@@ -187,7 +187,7 @@ static inline void report_play(const struct report_case *x, const char *path, st
 
 static inline void report_of(const struct report_case *x, struct reported *out)
 {
-    char path[] = "/tmp/hcasim-report-XXXXXX";
+    char path[] = HCA_TMP_DIR "/hcasim-report-XXXXXX";
     const int fd = mkstemp(path);
 
     assert_true(fd >= 0);

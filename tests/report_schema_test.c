@@ -285,7 +285,7 @@ static void the_schema_is_the_one_that_the_tables_give(void **state)
 static void an_independent_validator_agrees(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/hcasim-schema-XXXXXX", command[4096] = "", path[128];
+    char folder[] = HCA_TMP_DIR "/hcasim-schema-XXXXXX", command[4096] = "", path[512];
     bool absent = false;
 
     assert_non_null(mkdtemp(folder));

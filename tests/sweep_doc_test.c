@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 enum { LINE = 2048, WORDS = 64 };
-static char folder[64];
+static char folder[400];
 static unsigned commands, sweeps;
 
 static void shell(const char *command)
@@ -35,7 +35,7 @@ static int set_up(void **state)
     (void)state;
     char command[1024];
 
-    snprintf(folder, sizeof folder, "/tmp/hcasim-sweep-doc-XXXXXX");
+    snprintf(folder, sizeof folder, HCA_TMP_DIR "/hcasim-sweep-doc-XXXXXX");
     if (mkdtemp(folder) == NULL || chdir(folder) != 0) {
         return -1;
     }
@@ -50,7 +50,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    char command[256];
+    char command[700];
 
     snprintf(command, sizeof command, "cd / && rm -rf '%s'", folder);
     shell(command);

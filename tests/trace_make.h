@@ -7,7 +7,7 @@ enum { MR_LOCAL, MR_REMOTE, MR_RECV, MR_FAST }; /* of host h: 2 * name + h */
 
 struct make {
     hct_writer *w;
-    char path[32];
+    char path[512];
     uint64_t ops, last; /* number of them; last of the chain, + 1 */
     uint64_t local, remote, recv[2];
     uint32_t mrs, qps;

@@ -120,7 +120,7 @@ static void build(struct image *m, const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct image m;
-    char path[64];
+    char path[512];
     if (size == 0) {
         return 0;
     }
@@ -139,7 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         capture = m.data;
         bytes = m.bytes;
     }
-    (void)snprintf(path, sizeof path, "/tmp/hcasim-fuzz-%ld.hct", (long)getpid());
+    (void)snprintf(path, sizeof path, HCA_TMP_DIR "/hcasim-fuzz-%ld.hct", (long)getpid());
     const bool file = (mode & 0xF0) == 0xF0; /* seldom: a file takes as long as many imports */
     struct import_summary sum;
     struct hct_error err;
