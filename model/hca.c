@@ -10,7 +10,7 @@
 #define BACK(name, msg, side, from, to, depth) WIRE_##side(name, msg, from, to, depth)
 #define WIRE_host(name, msg, from, to, depth)
 
-enum { SLOTS_MAX = 0xfff0, MMIO_BURST = 4096 };
+enum { SLOTS_MAX = 0xfff0 };
 
 static uint32_t least(uint64_t a, uint64_t b)
 {
@@ -62,8 +62,9 @@ static uint32_t wire_depth(const struct hca_param *p, uint32_t wire, uint32_t de
         return depth + 3 * (uint32_t)ns_cycles(p, p->pcie_latency_down_ns);
     }
     switch (wire) { /* one entry per cycle of the latency that its producer adds */
-    case W_mmio_in: /* and what many cores ring within one window */
-        return depth + MMIO_BURST + 3 * (uint32_t)ns_cycles(p, p->pcie_latency_down_ns);
+    case W_mmio_in: /* bounded by the credits for it */
+        return depth +
+               (uint32_t)(p->pcie_mmio_posted_header_credits + p->pcie_mmio_np_header_credits);
     case W_tx_frame: return depth + (uint32_t)ns_cycles(p, p->hca_packet_build_ns);
     case W_rx_frame: /* the receive buffer itself: mac_rx drops or grants, it never stalls */
         return depth + (uint32_t)rx_frames_max(p);
@@ -173,6 +174,7 @@ uint64_t hca_run(hca *h, uint64_t until_ps)
     IN(HCA_FC_IN, fc_in, credit)          \
     IN(HCA_BENCH_IN, bench_in, bench_op)  \
     OUT(HCA_MMIO_OUT, mmio_out, mmio_rsp) \
+    OUT(HCA_FC_OUT, mmio_fc, credit)      \
     OUT(HCA_DMA_OUT, pcie_out, tlp)       \
     OUT(HCA_NET_OUT, net_out, frame)      \
     OUT(HCA_BENCH_OUT, bench_out, bench_res)

@@ -34,6 +34,7 @@ enum hca_port {
     HCA_NET_IN,   /* struct frame      a frame; bytes are copied by the call                  */
     HCA_BENCH_IN, /* struct bench_op   DMA benches                                            */
     HCA_MMIO_OUT, /* struct mmio_rsp   answers to MMIO reads                                  */
+    HCA_FC_OUT,   /* struct credit     given back for MMIO                                    */
     HCA_DMA_OUT,  /* struct tlp        reads, writes, interrupts; bytes of a write with it    */
     HCA_NET_OUT,  /* struct frame      with its bytes                                         */
     HCA_BENCH_OUT /* struct bench_res                                                         */

@@ -137,6 +137,7 @@ uint64_t host_run(host *h, uint64_t until_ps)
 #define HOST_PORTS                           \
     IN(HOST_MMIO_IN, cpu_mmio, mmio_req)     \
     IN(HOST_UP_MMIO_IN, up_mmio, mmio_rsp)   \
+    IN(HOST_FC_IN, dn_fc, credit)            \
     OUT(HOST_MMIO_OUT, cpu_rd, mmio_rsp)     \
     OUT(HOST_DN_MMIO_OUT, dn_mmio, mmio_req) \
     OUT(HOST_DN_TLP_OUT, dn_tlp, tlp)        \

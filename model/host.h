@@ -12,6 +12,7 @@ enum host_port {
     HOST_MMIO_IN,     /* struct mmio_req  a core's access to a BAR                             */
     HOST_UP_TLP_IN,   /* struct tlp       what an adapter sent; bytes of a TLP_MWR with it     */
     HOST_UP_MMIO_IN,  /* struct mmio_rsp  an adapter's answer to an MMIO read                  */
+    HOST_FC_IN,       /* struct credit    an adapter gives back for MMIO                       */
     HOST_MMIO_OUT,    /* struct mmio_rsp  the same, at the core                                */
     HOST_DN_MMIO_OUT, /* struct mmio_req  on its way to an adapter                             */
     HOST_DN_TLP_OUT,  /* struct tlp       completion; its bytes are in the adapter already     */

@@ -17,6 +17,16 @@ static const struct {
 #undef RW
 };
 
+static void open_credits(struct mmio *u, const struct hca_param *p)
+{
+    const uint64_t latency = ns_cycles(p, p->pcie_latency_up_ns);
+
+    u->fc_delay = latency == 0 ? 0 : latency - 1;
+    u->due.ph = tlp_credits_due(p->pcie_mmio_posted_header_credits);
+    u->due.pd = tlp_credits_due(p->pcie_mmio_posted_data_credits);
+    u->due.nph = tlp_credits_due(p->pcie_mmio_np_header_credits);
+}
+
 void mmio_open(struct mmio *u, struct opening *o)
 {
     const uint64_t ps = o->p->hca_doorbell_interval_ps;
@@ -24,6 +34,7 @@ void mmio_open(struct mmio *u, struct opening *o)
     u->fn = arena_take(o->a, o->p->hca_fn_max * sizeof *u->fn);
     u->wqe = arena_take(o->a, o->p->hca_fn_max * o->p->hca_uar_max * sizeof *u->wqe);
     u->delay = ns_cycles(o->p, o->p->hca_mmio_ns);
+    open_credits(u, o->p);
     u->s.pace = (struct serial){.num = ps * o->p->core_clock_khz, .den = 1000000000};
     for (uint64_t f = 0; u->fn != NULL && f < o->p->hca_fn_max; f++) {
         for (unsigned r = 0; r < PV_REGS; r++) {
@@ -390,12 +401,35 @@ static bool finish(struct mmio *u, const struct tick *t)
     return moved;
 }
 
+static void leave(struct mmio *u, const struct tick *t)
+{
+    const struct tlp_credits c = tlp_mmio_credits(POP(t, u->mmio_in));
+
+    u->s.free.ph += c.ph;
+    u->s.free.pd += c.pd;
+    u->s.free.nph += c.nph;
+}
+
+/* Room becomes credits when an eighth of a kind is free. */
+static void return_credits(struct mmio *u, const struct tick *t)
+{
+    const struct tlp_credits *const c = &u->s.free;
+
+    if ((c->ph < u->due.ph && c->pd < u->due.pd && c->nph < u->due.nph) || !READY(t, u->mmio_fc)) {
+        return;
+    }
+    PUSH(t, u->mmio_fc, credit, u->fc_delay, .ph = (uint16_t)c->ph, .pd = (uint16_t)c->pd,
+         .nph = (uint16_t)c->nph);
+    u->s.free = (struct tlp_credits){0, 0, 0};
+}
+
 struct act mmio_tick(struct mmio *u, const struct tick *t)
 {
     const bool busy = finish(u, t);
 
     if (!busy && VALID(t, u->mmio_in) && access(u, t, PEEK(u->mmio_in))) {
-        (void)POP(t, u->mmio_in);
+        leave(u, t);
+        return_credits(u, t);
         return AGAIN(t);
     }
     if (busy) {

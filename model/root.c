@@ -2,12 +2,6 @@
 
 #include "model/host_mem.h"
 
-/* An eighth of what is advertised: small against the share that a credit round trip needs. */
-static uint32_t due(uint64_t advertised)
-{
-    return advertised < 8 ? 1 : (uint32_t)advertised / 8;
-}
-
 void root_open(struct root *u, struct opening *o)
 {
     const struct hca_param *const p = o->p;
@@ -25,11 +19,12 @@ void root_open(struct root *u, struct opening *o)
     u->answer_delay = ns_cycles(p, p->pcie_mmio_read_ns - p->pcie_mmio_read_ns / 2);
     u->credit_delay = ns_cycles(p, p->pcie_credit_return_ns);
     u->fc_limit = hca_param_fc_limit_ps(p) * p->core_clock_khz / 1000000000;
-    u->ph_due = due(p->pcie_posted_header_credits);
-    u->pd_due = due(p->pcie_posted_data_credits);
-    u->nph_due = due(p->pcie_np_header_credits);
+    u->ph_due = tlp_credits_due(p->pcie_posted_header_credits);
+    u->pd_due = tlp_credits_due(p->pcie_posted_data_credits);
+    u->nph_due = tlp_credits_due(p->pcie_np_header_credits);
     for (uint32_t h = 0; h < u->ports; h++) {
         u->s.port[h].line = tlp_line(p);
+        u->s.port[h].mmio = root_mmio_credits(p);
     }
 }
 
@@ -185,6 +180,7 @@ struct act root_tick(struct root *u, const struct tick *t)
     uint64_t wake = HCA_NEVER;
     bool moved = sink_completions(u, t);
 
+    moved |= root_mmio_credit(u, t);
     if (forward(u, t)) {
         moved = true;
         if (VALID(t, u->up_mmio) || VALID(t, u->up_tlp)) {

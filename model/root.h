@@ -9,8 +9,7 @@
  * Order    completions in the order in which memory finished the reads; no completion passes an
  *          older MMIO access; an MMIO access waits for at most one completion.
  * Source   docs/units/root.md; PCIe Base 4.0, 2.3.1.1 (completions), 2.4 (order)
- * NOT MODELLED: flow control of the downstream direction, interleaving of completions of two reads.
- */
+ * NOT MODELLED: interleaving of completions of two reads. */
 #pragma once
 #include "model/tlp.h"
 
@@ -20,6 +19,7 @@ struct root {
     struct wire_mmio_req *cpu_mmio; /* in, from edge   */
     struct wire_mmio_rsp *up_mmio;  /* in, from edge   */
     struct wire_tlp *up_tlp;        /* in, from edge   */
+    struct wire_credit *dn_fc;      /* in, from edge   */
     struct wire_tlp *mem_done;      /* in, from memory */
     struct wire_tlp *io_fault;      /* in, from iommu  */
     struct wire_mmio_rsp *cpu_rd;   /* out, to edge    */
@@ -41,8 +41,10 @@ struct root {
             uint32_t mmio_last;      /* the line carried MMIO last                     */
             struct tlp_credits owed; /* freed, not given back yet                  */
             uint64_t fc_at;          /* they leave no later than this cycle        */
+            struct tlp_credits mmio; /* left for accesses of the cores             */
         } port[ROOT_PORTS_MAX];
-        uint32_t first; /* port that is looked at first */
+        uint32_t first;      /* port that is looked at first                             */
+        uint32_t mmio_noted; /* the wait of the oldest access for credits has been counted */
     } s;
 };
 
@@ -60,6 +62,13 @@ static inline bool root_room(const struct root *u, uint32_t h)
     return u->s.port[h].tail - u->s.port[h].head < u->queue_max;
 }
 void root_queue(struct root *u, const struct tick *t, const struct tlp *m, uint8_t status);
+
+/* root_mmio.c: credits of the adapters for MMIO: what they advertise; takes in what came back and
+ * counts a wait for them (true: one of both); whether an access has what it needs; takes that. */
+struct tlp_credits root_mmio_credits(const struct hca_param *p);
+bool root_mmio_credit(struct root *u, const struct tick *t);
+bool root_mmio_enough(const struct root *u, const struct mmio_req *m);
+void root_mmio_spend(struct root *u, const struct mmio_req *m);
 
 /* root_count.c: adds n TLPs of a traffic class that left towards the adapters. */
 void root_count(struct hca_stat *s, unsigned cls, uint64_t n, uint64_t payload, uint64_t bytes);

@@ -97,6 +97,7 @@ static void access(struct root *u, const struct tick *t)
     t->s->root_mmio_writes += m->write != 0;
     t->s->root_mmio_reads += m->write == 0;
     u->s.port[m->hca].mmio_last = 1;
+    root_mmio_spend(u, m);
     root_count(t->s, cls, 1, tlp_payload_bytes(&cost), bytes);
     PASS(t, u->dn_mmio, mmio_req, occupy(u, t, m->hca, bytes), m);
 }
@@ -139,7 +140,8 @@ static bool start(struct root *u, const struct tick *t, uint32_t h, struct used 
                   uint64_t *wake)
 {
     const struct root_port *const q = &u->s.port[h];
-    const bool here = VALID(t, u->cpu_mmio) && PEEK(u->cpu_mmio)->hca == h;
+    const bool here = VALID(t, u->cpu_mmio) && PEEK(u->cpu_mmio)->hca == h &&
+                      root_mmio_enough(u, PEEK(u->cpu_mmio));
     const uint64_t mmio = here ? mmio_at(u) : HCA_NEVER;
     const uint64_t cpl = q->head != q->tail ? front(u, h)->at : HCA_NEVER;
 

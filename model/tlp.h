@@ -72,6 +72,21 @@ static inline struct tlp_credits tlp_credits(const struct hca_param *p, const st
                                 .pd = pd < pd_most ? pd : (uint32_t)pd_most};
 }
 
+/* Credits of an access of the cores: they go by header and by 16 bytes of data of a write. */
+static inline struct tlp_credits tlp_mmio_credits(const struct mmio_req *m)
+{
+    return m->write == 0 ? (struct tlp_credits){.nph = 1}
+                         : (struct tlp_credits){
+                               .ph = 1, .pd = (m->len + TLP_CREDIT_BYTES - 1U) / TLP_CREDIT_BYTES};
+}
+
+/* Credits of a kind that are given back at once. An eighth of what is advertised: small against the
+ * share that a credit round trip needs. */
+static inline uint32_t tlp_credits_due(uint64_t advertised)
+{
+    return advertised < 8 ? 1 : (uint32_t)advertised / 8;
+}
+
 /* Line of the link in one direction: cycles per byte, less what ACK and UpdateFC DLLPs and SKP
  * ordered sets take. The fraction is exact unless it needs more than 45 bits (odd clocks with odd
  * DLLP intervals); then it is off by less than 2^-40. */

@@ -68,6 +68,7 @@ static void out_of_hca(struct pair *s, unsigned i)
 {
     struct trace_rec rec;
     struct mmio_rsp rsp;
+    struct credit fc;
     struct frame f;
     struct tlp t;
     const uint8_t *bytes;
@@ -82,6 +83,9 @@ static void out_of_hca(struct pair *s, unsigned i)
     }
     while (hca_pop(s->hca[i], HCA_MMIO_OUT, &at, &rsp, NULL)) {
         assert_true(host_push(s->host[i], HOST_UP_MMIO_IN, at, &rsp, NULL));
+    }
+    while (hca_pop(s->hca[i], HCA_FC_OUT, &at, &fc, NULL)) {
+        assert_true(host_push(s->host[i], HOST_FC_IN, at, &fc, NULL));
     }
     while (hca_pop(s->hca[i], HCA_DMA_OUT, &at, &t, &bytes)) {
         t.rid = (uint16_t)(1 << 8 | t.fn);

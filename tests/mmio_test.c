@@ -334,6 +334,38 @@ static void full_outputs_hold_accesses_in_order_and_lose_none(void **state)
     hca_close(h);
 }
 
+static void credits_are_given_back_by_the_eighth_when_accesses_leave(void **state)
+{
+    (void)state;
+    struct hca_param p = unit_param();
+    struct credit c;
+
+    p.pcie_mmio_posted_header_credits = 24; /* 3 at once */
+    p.pcie_mmio_posted_data_credits = 64;   /* 8 at once */
+    p.pcie_mmio_np_header_credits = 1;
+    p.pcie_latency_up_ns = 20;
+    up(&p);
+    for (unsigned n = 0; n < 2; n++) {
+        write_bar(0, 2, 0, 4, 5 | 1U << 30);
+    }
+    unit_run(h, 100);
+    assert_int_equal(fifo_level(&h->mmio_fc.ctl), 0);
+    write_bar(0, 2, 0, 4, 5 | 1U << 30);
+    unit_run(h, 1 + 20);
+    assert_true(UNIT_POP(h, mmio_fc, &c));
+    assert_true(c.ph == 3 && c.pd == 3 && c.nph == 0);
+    write_bar(0, 2, 0x400, 64, 0); /* refused, and gone all the same */
+    write_bar(0, 7, 0x400, 64, 0);
+    unit_run(h, 100);
+    assert_true(UNIT_POP(h, mmio_fc, &c));
+    assert_true(c.ph == 2 && c.pd == 8);
+    read_bar(0, 1, 0, 4, 1);
+    unit_run(h, 100);
+    assert_true(UNIT_POP(h, mmio_fc, &c));
+    assert_true(c.ph == 0 && c.pd == 0 && c.nph == 1);
+    hca_close(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +378,7 @@ int main(void)
         cmocka_unit_test(event_learns_of_every_change_of_a_vector_and_of_the_mask_register),
         cmocka_unit_test(a_wqe_by_mmio_gives_its_parts_and_then_one_doorbell),
         cmocka_unit_test(parts_out_of_order_too_many_or_not_wanted_are_dropped_without_a_doorbell),
+        cmocka_unit_test(credits_are_given_back_by_the_eighth_when_accesses_leave),
         cmocka_unit_test(full_outputs_hold_accesses_in_order_and_lose_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,7 @@ static void take(struct host *h, struct traffic *x)
     }
     if (one_in(x, 3) && DRIVE_TAKE(h, dn_mmio, &q)) {
         assert_int_equal(q.d0, x->got_mmio++);
+        DRIVE_PUSH(h, dn_fc, credit, .ph = 1, .pd = 1);
     }
     if (one_in(x, 2) && DRIVE_TAKE(h, io_req, &m)) {
         assert_int_equal(m.tag, (uint16_t)(m.type == TLP_CPL ? x->got_answers++ : x->got_up++));
@@ -78,6 +79,7 @@ static void random_stalls_lose_and_reorder_nothing(void **state)
         p.pcie_credit_return_ns = 2;
         p.pcie_mmio_write_ns = seed;
         p.pcie_mmio_read_ns = 2 * seed;
+        p.pcie_mmio_posted_header_credits = 5;
         p.pcie_tags = 32; /* fewer places than reads sent: the queue is often full */
         struct host *const h = drive_open(&p, 1ULL << U_root);
         struct traffic x = {.r = seed};

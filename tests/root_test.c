@@ -289,6 +289,44 @@ static void mmio_takes_turns_with_older_completions_and_none_passes_it(void **st
     host_close(h);
 }
 
+/* Two headers, five times 16 bytes, one read: each kind runs out in its turn. */
+static void mmio_waits_for_credits_and_completions_do_not_wait_for_it(void **state)
+{
+    (void)state;
+    struct hca_param p = gen3x8();
+    p.pcie_mmio_posted_header_credits = 2;
+    p.pcie_mmio_posted_data_credits = 5;
+    p.pcie_mmio_np_header_credits = 1;
+    struct host *const h = fresh(&p);
+    struct tlp m;
+    struct mmio_req q;
+
+    DRIVE_PUSH(h, cpu_mmio, mmio_req, .write = 1, .len = 64, .tag = 1);
+    DRIVE_PUSH(h, cpu_mmio, mmio_req, .write = 1, .len = 17, .tag = 2); /* two; one is left */
+    DRIVE_PUSH(h, cpu_mmio, mmio_req, .len = 4, .tag = 3);
+    DRIVE_PUSH(h, cpu_mmio, mmio_req, .len = 4, .tag = 4);
+    drive(h, 3000);
+    assert_int_equal(fifo_level(&h->dn_mmio.ctl), 1);
+    assert_true(DRIVE_TAKE(h, dn_mmio, &q) && q.tag == 1);
+    assert_int_equal(h->y.s.root_mmio_waits, 1);
+    done(h, high, 64, TAG, 0);
+    drive(h, 1000);
+    assert_true(DRIVE_TAKE(h, dn_tlp, &m) && m.tag == TAG);
+
+    DRIVE_PUSH(h, dn_fc, credit, .pd = 1);
+    drive(h, 3000);
+    assert_true(DRIVE_TAKE(h, dn_mmio, &q) && q.tag == 2);
+    drive(h, 1);
+    assert_true(DRIVE_TAKE(h, dn_mmio, &q) && q.tag == 3); /* reads have credits of their own */
+    drive(h, 1);
+    assert_false(DRIVE_TAKE(h, dn_mmio, &q));
+    DRIVE_PUSH(h, dn_fc, credit, .nph = 1);
+    drive(h, 3000);
+    assert_true(DRIVE_TAKE(h, dn_mmio, &q) && q.tag == 4);
+    assert_int_equal(h->y.s.root_mmio_waits, 2);
+    host_close(h);
+}
+
 static void a_full_mmio_wire_keeps_younger_completions_back(void **state)
 {
     (void)state;
@@ -429,6 +467,7 @@ int main(void)
         cmocka_unit_test(an_mmio_answer_waits_for_the_writes_that_were_sent_before_it),
         cmocka_unit_test(mmio_to_an_adapter_that_is_not_there_reads_all_ones),
         cmocka_unit_test(mmio_takes_turns_with_older_completions_and_none_passes_it),
+        cmocka_unit_test(mmio_waits_for_credits_and_completions_do_not_wait_for_it),
         cmocka_unit_test(a_full_mmio_wire_keeps_younger_completions_back),
         cmocka_unit_test(each_adapter_has_a_line_of_its_own),
         cmocka_unit_test(a_request_gives_back_what_it_took_after_the_return_time),

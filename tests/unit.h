@@ -59,6 +59,10 @@ static inline void unit_run(struct hca *h, uint64_t cycles)
 
     while (system_run(&h->y, h, hca_tick, hca_unit_state, until) < until) {
         unit_drain(&h->y);
+        if (fifo_full_outside(&h->mmio_fc.ctl)) { /* no root port is here to use the credits */
+            h->mmio_fc.ctl.head = h->mmio_fc.ctl.tail;
+            h->mmio_fc.ctl.head_at = HCA_NEVER;
+        }
     }
 }
 

@@ -208,11 +208,16 @@ static void rest_of_hca(struct world *w, unsigned i, unsigned a)
 {
     struct mmio_rsp rsp;
     struct bench_res res;
+    struct credit c;
     uint64_t at;
 
     while (hca_pop(w->hca[i][a], HCA_MMIO_OUT, &at, &rsp, NULL)) {
         rsp.hca = (uint8_t)a;
         must(host_push(w->host[i], HOST_UP_MMIO_IN, at, &rsp, NULL), "up_mmio");
+    }
+    while (hca_pop(w->hca[i][a], HCA_FC_OUT, &at, &c, NULL)) {
+        c.hca = (uint8_t)a;
+        must(host_push(w->host[i], HOST_FC_IN, at, &c, NULL), "dn_fc");
     }
     while (hca_pop(w->hca[i][a], HCA_BENCH_OUT, &at, &res, NULL)) {
         for (unsigned n = 0; n < w->actors; n++) {
