@@ -87,15 +87,10 @@ void cmd_resize_cq(struct command *u, const struct tick *t)
 
 void cmd_destroy_cq(struct command *u, const struct tick *t)
 {
-    const struct pv_req_one *const r = cmd_req(u, t);
-    const struct cmd_obj *const cq = cmd_find(u, OBJ_CQ, r->handle);
-
-    u->s.handle = r->handle;
-    if (cq == NULL || cq->refs != 0) {
-        cmd_fail(u, cq == NULL ? PV_INVALID : PV_IN_USE);
+    if (!cmd_idle(u, t, OBJ_CQ)) {
         return;
     }
-    cmd_end_cq(u, r->handle);
+    cmd_end_cq(u, u->s.handle);
 }
 
 /* Cached pages of a directory that software is about to free must not be met again. */
@@ -210,14 +205,10 @@ void cmd_srq_limit(struct command *u, const struct tick *t, void *ctx)
 
 void cmd_query_srq(struct command *u, const struct tick *t)
 {
-    const struct pv_req_one *const r = cmd_req(u, t);
-
-    u->s.handle = r->handle;
-    if (cmd_find(u, OBJ_SRQ, r->handle) == NULL) {
-        cmd_fail(u, PV_INVALID);
+    if (cmd_named(u, t, OBJ_SRQ) == NULL) {
         return;
     }
-    ADD(u, .kind = OP_CTX, .a = CTX_SRQ, .b = CTX_GET_EXCL, .number = cmd_number(u, r->handle),
+    ADD(u, .kind = OP_CTX, .a = CTX_SRQ, .b = CTX_GET_EXCL, .number = cmd_number(u, u->s.handle),
         .call = CALL_SRQ_QUERY);
 }
 
@@ -235,15 +226,10 @@ void cmd_srq_query(struct command *u, const struct tick *t, void *ctx)
 
 void cmd_destroy_srq(struct command *u, const struct tick *t)
 {
-    const struct pv_req_one *const r = cmd_req(u, t);
-    const struct cmd_obj *const srq = cmd_find(u, OBJ_SRQ, r->handle);
-
-    u->s.handle = r->handle;
-    if (srq == NULL || srq->refs != 0) {
-        cmd_fail(u, srq == NULL ? PV_INVALID : PV_IN_USE);
+    if (!cmd_idle(u, t, OBJ_SRQ)) {
         return;
     }
-    cmd_end_srq(u, r->handle);
+    cmd_end_srq(u, u->s.handle);
 }
 
 void cmd_end_srq(struct command *u, uint32_t handle)

@@ -55,6 +55,11 @@ void cmd_obj_open(struct command *u, struct opening *o);
 /* Object of the function under way; NULL: no such handle. */
 struct cmd_obj *cmd_find(const struct command *u, enum cmd_kind kind, uint32_t handle);
 
+/* Object that the request (struct pv_req_one) names, its handle then in s.handle; NULL: there is
+ * none, and the command has failed. cmd_idle: false too when other objects refer to it. */
+struct cmd_obj *cmd_named(struct command *u, const struct tick *t, enum cmd_kind kind);
+bool cmd_idle(struct command *u, const struct tick *t, enum cmd_kind kind);
+
 /* Takes a free handle, or this one, into s.made; NULL: none is left. */
 struct cmd_obj *cmd_make(struct command *u, enum cmd_kind kind);
 struct cmd_obj *cmd_take(struct command *u, enum cmd_kind kind, uint32_t handle);

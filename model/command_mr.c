@@ -57,14 +57,10 @@ void cmd_create_mr(struct command *u, const struct tick *t)
 
 void cmd_destroy_mr(struct command *u, const struct tick *t)
 {
-    const struct pv_req_one *const r = cmd_req(u, t);
-
-    u->s.handle = r->handle;
-    if (cmd_find(u, OBJ_MR, r->handle) == NULL) {
-        cmd_fail(u, PV_INVALID);
+    if (cmd_named(u, t, OBJ_MR) == NULL) {
         return;
     }
-    cmd_end_mr(u, r->handle);
+    cmd_end_mr(u, u->s.handle);
 }
 
 void cmd_end_mr(struct command *u, uint32_t handle)

@@ -32,6 +32,31 @@ struct cmd_obj *cmd_find(const struct command *u, enum cmd_kind kind, uint32_t h
     return handle < u->max[kind] && at(u, kind, handle)->used ? at(u, kind, handle) : NULL;
 }
 
+struct cmd_obj *cmd_named(struct command *u, const struct tick *t, enum cmd_kind kind)
+{
+    const struct pv_req_one *const r = cmd_req(u, t);
+    struct cmd_obj *const x = cmd_find(u, kind, r->handle);
+
+    u->s.handle = r->handle;
+    if (x == NULL) {
+        cmd_fail(u, PV_INVALID);
+    }
+    return x;
+}
+
+bool cmd_idle(struct command *u, const struct tick *t, enum cmd_kind kind)
+{
+    const struct cmd_obj *const x = cmd_named(u, t, kind);
+
+    if (x == NULL) {
+        return false;
+    }
+    if (x->refs != 0) {
+        cmd_fail(u, PV_IN_USE);
+    }
+    return x->refs == 0;
+}
+
 /* The GSI QP has handle 1, the number it has on the wire. */
 static uint32_t handle_of(struct command *u, enum cmd_kind kind)
 {

@@ -130,15 +130,10 @@ void cmd_create_pd(struct command *u, const struct tick *t)
 /* An object without context or key: it may go when nothing names it. */
 static void destroy_plain(struct command *u, const struct tick *t, enum cmd_kind kind)
 {
-    const struct pv_req_one *const r = cmd_req(u, t);
-    const struct cmd_obj *const x = cmd_find(u, kind, r->handle);
-
-    u->s.handle = r->handle;
-    if (x == NULL || x->refs != 0) {
-        cmd_fail(u, x == NULL ? PV_INVALID : PV_IN_USE);
+    if (!cmd_idle(u, t, kind)) {
         return;
     }
-    cmd_forget(u, kind, r->handle);
+    cmd_forget(u, kind, u->s.handle);
 }
 
 void cmd_destroy_pd(struct command *u, const struct tick *t)

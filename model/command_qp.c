@@ -187,14 +187,10 @@ void cmd_qp_fill(struct command *u, const struct tick *t, void *ctx)
 
 void cmd_query_qp(struct command *u, const struct tick *t)
 {
-    const struct pv_req_one *const r = cmd_req(u, t);
-
-    u->s.handle = r->handle;
-    if (cmd_find(u, OBJ_QP, r->handle) == NULL) {
-        cmd_fail(u, PV_INVALID);
+    if (cmd_named(u, t, OBJ_QP) == NULL) {
         return;
     }
-    ADD(u, .kind = OP_CTX, .a = CTX_QP, .b = CTX_GET_EXCL, .number = cmd_number(u, r->handle),
+    ADD(u, .kind = OP_CTX, .a = CTX_QP, .b = CTX_GET_EXCL, .number = cmd_number(u, u->s.handle),
         .call = CALL_QP_QUERY);
 }
 
@@ -261,14 +257,10 @@ void cmd_qp_query(struct command *u, const struct tick *t, void *ctx)
 
 void cmd_destroy_qp(struct command *u, const struct tick *t)
 {
-    const struct pv_req_one *const r = cmd_req(u, t);
-
-    u->s.handle = r->handle;
-    if (cmd_find(u, OBJ_QP, r->handle) == NULL) {
-        cmd_fail(u, PV_INVALID);
+    if (cmd_named(u, t, OBJ_QP) == NULL) {
         return;
     }
-    cmd_end_qp(u, r->handle);
+    cmd_end_qp(u, u->s.handle);
 }
 
 /* No new work, no new packet. */

@@ -1,23 +1,8 @@
 /* Rules that one operation must keep, and what the simulated adapter will complain about. */
 #include <inttypes.h>
 
+#include "traces/hct_bits.h"
 #include "traces/hct_store.h"
-
-#define ENUM(list)
-#define E(name, word, doc)
-#define ENUM_END(list, count)
-#define BITS(list)              enum { ALL_##list = 0
-#define B(name, bit, word, doc) | name
-#define BITS_END(list) \
-    }                  \
-    ;
-#include "traces/names.def"
-#undef ENUM
-#undef E
-#undef ENUM_END
-#undef BITS
-#undef B
-#undef BITS_END
 
 struct check {
     const struct hct_resources *res;

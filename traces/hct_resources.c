@@ -3,23 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "traces/hct_bits.h"
 #include "traces/hct_store.h"
-
-#define ENUM(list)
-#define E(name, word, doc)
-#define ENUM_END(list, count)
-#define BITS(list)              enum { ALL_##list = 0
-#define B(name, bit, word, doc) | name
-#define BITS_END(list) \
-    }                  \
-    ;
-#include "traces/names.def"
-#undef ENUM
-#undef E
-#undef ENUM_END
-#undef BITS
-#undef B
-#undef BITS_END
 
 /* One row of a check: the value must lie in lo..hi. */
 struct range {
