@@ -1,43 +1,6 @@
-#include "sim/system/world.h"
+#include "sim/system/world_i.h"
 
-#include "model/defs.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-enum { HCAS_MAX = 8, FN_ADAPTER_DEVFN = 255 };
-
-struct world {
-    struct hca_param p;
-    unsigned hosts, hcas, actors;
-    struct host *host[WORLD_HOSTS_MAX];
-    struct hca *hca[WORLD_HOSTS_MAX][HCAS_MAX];
-    struct net *net;
-    struct actor *actor; /* [WORLD_ACTORS_MAX] */
-    uint64_t now, lookahead_ps, pcie_up_ps, port_ps;
-    world_event *sink;
-    void *sink_arg;
-    struct world_figures f;
-};
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t most(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* A failure here is a wire of the edge that was made too short: a bug, not an input. */
-static void must(bool pushed, const char *port)
-{
-    if (!pushed) {
-        fprintf(stderr, "world: port %s has no room: its depth does not cover the latency\n", port);
-        abort();
-    }
-}
+enum { FN_ADAPTER_DEVFN = 255 };
 
 static bool open_host(struct world *w, unsigned i, const char **why)
 {
@@ -268,40 +231,6 @@ static void down_to_hcas(struct world *w, unsigned i)
     }
 }
 
-static void up_to_cores(struct world *w, unsigned i)
-{
-    struct host *const h = w->host[i];
-    struct seen s;
-    struct irq q;
-    struct mmio_rsp r;
-    uint64_t at;
-
-    while (host_pop(h, HOST_SEEN_OUT, &at, &s)) {
-        for (unsigned n = 0; n < w->actors; n++) {
-            const struct actor *const c = &w->actor[n];
-            if (c->host == i && c->seen != NULL) {
-                c->seen(c->self, at, &s);
-            }
-        }
-    }
-    while (host_pop(h, HOST_IRQ_OUT, &at, &q)) {
-        for (unsigned n = 0; n < w->actors; n++) {
-            const struct actor *const c = &w->actor[n];
-            if (c->host == i && c->irq != NULL) {
-                c->irq(c->self, at, &q);
-            }
-        }
-    }
-    while (host_pop(h, HOST_MMIO_OUT, &at, &r)) {
-        for (unsigned n = 0; n < w->actors; n++) {
-            const struct actor *const c = &w->actor[n];
-            if (c->host == i && c->answer != NULL) {
-                c->answer(c->self, at, &r);
-            }
-        }
-    }
-}
-
 static void drain_host_events(struct world *w, unsigned i)
 {
     struct trace_rec r;
@@ -313,38 +242,15 @@ static void drain_host_events(struct world *w, unsigned i)
     }
 }
 
-static uint64_t next_action(const struct world *w, unsigned host)
-{
-    uint64_t next = UINT64_MAX;
-
-    for (unsigned n = 0; n < w->actors; n++) {
-        const struct actor *const c = &w->actor[n];
-        if (c->host == host) {
-            next = least(next, c->next(c->self));
-        }
-    }
-    return next;
-}
-
-static void act(struct world *w, unsigned host, uint64_t now)
-{
-    for (unsigned n = 0; n < w->actors; n++) {
-        const struct actor *const c = &w->actor[n];
-        if (c->host == host && c->next(c->self) <= now) {
-            c->act(c->self, now);
-        }
-    }
-}
-
 /* The cores of a host act at their times: the host never runs past the next of them. */
 static void run_host(struct world *w, unsigned i, uint64_t until)
 {
     struct host *const h = w->host[i];
 
     for (;;) {
-        const uint64_t now = host_now(h), action = next_action(w, i);
+        const uint64_t now = host_now(h), action = world_next_action(w, i);
         if (action <= now && now < until) {
-            act(w, i, now);
+            world_act(w, i, now);
             continue;
         }
         if (now >= until) {
@@ -353,7 +259,7 @@ static void run_host(struct world *w, unsigned i, uint64_t until)
         host_run(h, least(until, action));
         drain_host_events(w, i);
         down_to_hcas(w, i);
-        up_to_cores(w, i);
+        world_show_cores(w, i);
     }
 }
 
@@ -364,7 +270,7 @@ static uint64_t next_of_all(const struct world *w)
     uint64_t next = net_next(w->net);
 
     for (unsigned i = 0; i < w->hosts; i++) {
-        next = least(next, least(host_wake(w->host[i]), next_action(w, i)));
+        next = least(next, least(host_wake(w->host[i]), world_next_action(w, i)));
         for (unsigned a = 0; a < w->hcas; a++) {
             next = least(next, hca_wake(w->hca[i][a]));
             next = least(next, hca_head(w->hca[i][a], HCA_DMA_OUT));
