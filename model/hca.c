@@ -133,7 +133,8 @@ void hca_close(hca *h)
     }
 }
 
-struct act hca_tick(void *handle, uint32_t unit, const struct tick *t)
+__attribute__((always_inline)) static inline struct act tick_unit(void *handle, uint32_t unit,
+                                                                  const struct tick *t)
 {
     struct hca *const h = handle;
 
@@ -145,6 +146,11 @@ struct act hca_tick(void *handle, uint32_t unit, const struct tick *t)
 #undef UNIT_hca
     default: hca_assert(0 && "unit of the other side"); return IDLE;
     }
+}
+
+struct act hca_tick(void *handle, uint32_t unit, const struct tick *t)
+{
+    return tick_unit(handle, unit, t);
 }
 
 uint64_t hca_unit_state(const void *handle, uint32_t unit)
@@ -163,8 +169,8 @@ uint64_t hca_unit_state(const void *handle, uint32_t unit)
 
 uint64_t hca_run(hca *h, uint64_t until_ps)
 {
-    return system_ps(&h->y,
-                     system_run(&h->y, h, hca_tick, hca_unit_state, system_cycle(&h->y, until_ps)));
+    return system_ps(
+        &h->y, system_run(&h->y, h, tick_unit, hca_unit_state, system_cycle(&h->y, until_ps)));
 }
 
 /* IN(port, wire, message), OUT(...): what crosses the edge of an adapter. net_in carries bytes. */

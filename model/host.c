@@ -99,7 +99,8 @@ void host_close(host *h)
     }
 }
 
-struct act host_tick(void *handle, uint32_t unit, const struct tick *t)
+__attribute__((always_inline)) static inline struct act tick_unit(void *handle, uint32_t unit,
+                                                                  const struct tick *t)
 {
     struct host *const h = handle;
 
@@ -111,6 +112,11 @@ struct act host_tick(void *handle, uint32_t unit, const struct tick *t)
 #undef UNIT_host
     default: hca_assert(0 && "unit of the other side"); return IDLE;
     }
+}
+
+struct act host_tick(void *handle, uint32_t unit, const struct tick *t)
+{
+    return tick_unit(handle, unit, t);
 }
 
 uint64_t host_unit_state(const void *handle, uint32_t unit)
@@ -130,7 +136,7 @@ uint64_t host_unit_state(const void *handle, uint32_t unit)
 uint64_t host_run(host *h, uint64_t until_ps)
 {
     return system_ps(
-        &h->y, system_run(&h->y, h, host_tick, host_unit_state, system_cycle(&h->y, until_ps)));
+        &h->y, system_run(&h->y, h, tick_unit, host_unit_state, system_cycle(&h->y, until_ps)));
 }
 
 /* IN(port, wire, message), OUT(...): what crosses the edge of a host. up_tlp carries bytes. */

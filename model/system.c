@@ -84,8 +84,8 @@ static void check_asleep(struct system *y, uint32_t unit, struct act a)
     }
 }
 
-void system_checked(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
-                    uint64_t set)
+static void run_cycle(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
+                      uint64_t set)
 {
     const bool check = (y->mode & (HCA_MODE_CHECK | HCA_MODE_CHECK_DUE)) != 0;
     const uint64_t asleep = check ? y->only & ~set : 0;
@@ -106,7 +106,21 @@ void system_checked(struct system *y, void *handle, tick_fn *tick, state_hash_fn
                 continue; /* what it answers must not repair a wake that it forgot */
             }
         }
-        system_moved(y, unit, a);
+        system_moved(y, 1ULL << unit, a);
+    }
+}
+
+void system_run_checked(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
+                        uint64_t until)
+{
+    const bool every = (y->mode & (HCA_MODE_NOSKIP | HCA_MODE_CHECK)) != 0;
+
+    while (!y->k.drain) {
+        const uint64_t now = every ? y->k.now + 1 : kern_next(&y->k);
+        if (now >= until) {
+            return;
+        }
+        run_cycle(y, handle, tick, state, system_begin(y, now));
     }
 }
 
@@ -122,10 +136,14 @@ uint64_t system_head(const struct system *y, uint32_t wire)
     return f->head == f->tail ? HCA_NEVER : system_ps(y, f->head_at);
 }
 
-/* Whether something outside must be emptied before another cycle may run. Pushes keep the answer up
- * to date during a run (fifo_push); what the caller took out since shows here. */
+/* Whether something outside must be emptied before another cycle may run. Pushes and events keep
+ * the answer up to date during a run (fifo_push, TRACE); what the caller took out since shows
+ * here. */
 bool system_must_drain(const struct system *y)
 {
+    if (trace_near_full(&y->trace)) {
+        return true;
+    }
     for (uint32_t i = 0; i < y->outs; i++) {
         if (fifo_full_outside(y->wire[y->out[i]].ctl)) {
             return true;

@@ -43,9 +43,9 @@ void *system_wire(struct system *y, uint32_t id, struct fifo *f, uint32_t stride
 /* Ends runs right after the cycle in which wire (one that leaves the model) gets an entry. */
 void system_stop_on(struct system *y, uint32_t wire);
 
-/* For system_run.h: units of a cycle in any mode; wakes after a far time; see system.c. */
-void system_checked(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
-                    uint64_t set);
+/* For system_run.h: a run in any mode; wakes after a far time; see system.c. */
+void system_run_checked(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
+                        uint64_t until);
 void system_rewake(struct system *y, uint64_t far);
 bool system_must_drain(const struct system *y);
 uint64_t system_head(const struct system *y, uint32_t wire); /* ps of the oldest entry, or never */

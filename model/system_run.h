@@ -3,29 +3,19 @@
 #pragma once
 #include "model/system.h"
 
-static inline void system_moved(struct system *y, uint32_t unit, struct act a)
+/* Books the answer of the unit whose bit is given. */
+static inline void system_moved(struct system *y, uint64_t bit, struct act a)
 {
     y->k.moves += a.moved;
     if (a.wake == HCA_NEVER) {
         return;
     }
     hca_assert(a.moved || a.wake > y->k.now); /* "at once" without a move hides a later timer */
-    kern_wake(&y->k, unit, a.wake);
+    kern_wake_set(&y->k, bit, a.wake);
 }
 
-/* The units of a cycle in a normal run; all other modes go through system_checked. */
-static inline void system_run_set(struct system *y, void *handle, tick_fn *tick, uint64_t set)
-{
-    while (set != 0) {
-        const uint32_t unit = (uint32_t)__builtin_ctzll(set);
-        set &= set - 1;
-        y->k.activations++;
-        system_moved(y, unit, tick(handle, unit, &y->t));
-    }
-}
-
-static inline void system_cycle_run(struct system *y, void *handle, tick_fn *tick,
-                                    state_hash_fn *state, uint64_t now)
+/* Begins cycle now; the units that are due in it. */
+static inline uint64_t system_begin(struct system *y, uint64_t now)
 {
     uint64_t far;
     const uint64_t set = kern_due(&y->k, now, &far) & y->only;
@@ -36,35 +26,36 @@ static inline void system_cycle_run(struct system *y, void *handle, tick_fn *tic
     if (__builtin_expect(far != 0, 0)) {
         system_rewake(y, far);
     }
-    if (__builtin_expect(y->mode == 0, 1)) {
-        system_run_set(y, handle, tick, set);
-    } else {
-        system_checked(y, handle, tick, state, set);
+    return set;
+}
+
+/* A normal run; all other modes go through system_run_checked. */
+static inline void system_run_due(struct system *y, void *handle, tick_fn *tick, uint64_t until)
+{
+    while (!y->k.drain) {
+        const uint64_t now = kern_next(&y->k);
+        if (now >= until) {
+            return;
+        }
+        for (uint64_t set = system_begin(y, now); set != 0; set &= set - 1) {
+            y->k.activations++;
+            system_moved(y, set & -set, tick(handle, (uint32_t)__builtin_ctzll(set), &y->t));
+        }
     }
 }
 
-/* Runs cycles < until; returns the next cycle to be executed. */
+/* Runs cycles < until; returns the next cycle to be executed. A run that ends because of an entry
+ * (drain) ends right behind its cycle, whether or not something else is due before the limit. */
 static inline uint64_t system_run(struct system *y, void *handle, tick_fn *tick,
                                   state_hash_fn *state, uint64_t until)
 {
-    const bool every = (y->mode & (HCA_MODE_NOSKIP | HCA_MODE_CHECK)) != 0;
-
-    for (y->k.drain = true;;) {
-        /* Asked first: a run that ends because of an entry ends right behind its cycle, whether or
-         * not something else is due before the limit. */
-        if (y->k.drain) {
-            y->k.drain = system_must_drain(y);
-        }
-        if (y->k.drain || trace_near_full(&y->trace)) {
-            return y->k.now + 1;
-        }
-        const uint64_t now = every ? y->k.now + 1 : kern_next(&y->k);
-        if (now >= until) {
-            break;
-        }
-        system_cycle_run(y, handle, tick, state, now);
+    y->k.drain = system_must_drain(y); /* during the run pushes and events keep it up to date */
+    if (__builtin_expect(y->mode == 0, 1)) {
+        system_run_due(y, handle, tick, until);
+    } else {
+        system_run_checked(y, handle, tick, state, until);
     }
-    if (until > 0 && y->k.now < until - 1) {
+    if (!y->k.drain && until > 0 && y->k.now < until - 1) {
         y->k.now = until - 1;
     }
     return y->k.now + 1;

@@ -53,7 +53,14 @@ struct trace {
     struct trace_rec *ring; /* [TRACE_RING] */
 };
 
-static inline void trace_emit(struct trace *t, uint64_t cycle, uint16_t id, uint16_t unit,
+/* Room for everything one cycle of all units can emit. */
+static inline bool trace_near_full(const struct trace *t)
+{
+    return t->tail - t->head > TRACE_RING - 1024;
+}
+
+/* True: the ring must be drained before another cycle. */
+static inline bool trace_emit(struct trace *t, uint64_t cycle, uint16_t id, uint16_t unit,
                               const void *args, uint16_t bytes)
 {
     hca_assert(t->tail - t->head < TRACE_RING);
@@ -63,21 +70,17 @@ static inline void trace_emit(struct trace *t, uint64_t cycle, uint16_t id, uint
     r->unit = unit;
     r->bytes = bytes;
     memcpy(r->args, args, bytes);
-}
-
-/* Room for everything one cycle of all units can emit. */
-static inline bool trace_near_full(const struct trace *t)
-{
-    return t->tail - t->head > TRACE_RING - 1024;
+    return trace_near_full(t);
 }
 
 /* TRACE(t, unit, event, .field = value, ...) */
-#define TRACE(t, u, name, ...)                                                                   \
-    do {                                                                                         \
-        if (((t)->trace->mask >> EV_##name & 1) != 0) {                                          \
-            trace_emit((t)->trace, (t)->now, EV_##name, U_##u, &(struct ev_##name){__VA_ARGS__}, \
-                       sizeof(struct ev_##name));                                                \
-        }                                                                                        \
+#define TRACE(t, u, name, ...)                                                          \
+    do {                                                                                \
+        if (((t)->trace->mask >> EV_##name & 1) != 0) {                                 \
+            (t)->k->drain |=                                                            \
+                trace_emit((t)->trace, (t)->now, EV_##name, U_##u,                      \
+                           &(struct ev_##name){__VA_ARGS__}, sizeof(struct ev_##name)); \
+        }                                                                               \
     } while (0)
 
 /* Stamps operation mid_ - 1 (nothing when 0) at cycle when: usually (t)->now. */
