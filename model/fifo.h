@@ -11,15 +11,17 @@ enum { EDGE = 255 };         /* in place of a unit: the other end lies outside t
 enum { ROOM_PER_CYCLE = 2 }; /* a wire to the edge with less room than this ends a run   */
 
 struct fifo {
-    uint32_t head, tail;              /* free running                                             */
-    uint32_t depth, mask;             /* slots, >= 2; storage is a power of two, mask = that - 1  */
-    uint64_t head_at;                 /* visibility of the oldest entry; HCA_NEVER when empty     */
-    uint64_t last_at;                 /* visibility of the youngest entry                         */
-    uint64_t popped;                  /* cycle of the last pop, + 1                               */
-    uint64_t pushed;                  /* cycle of the last push, + 1                              */
-    uint64_t in_sum, out_sum;         /* sums of push and pop cycles: occupancy integral */
-    uint64_t full_since, full_cycles; /* time spent full                               */
-    uint64_t hash;                    /* running hash over what was pushed                        */
+    uint32_t head, tail;       /* free running                                             */
+    uint32_t depth, mask;      /* slots, >= 2; storage is a power of two, mask = that - 1  */
+    uint64_t head_at;          /* visibility of the oldest entry; HCA_NEVER when empty     */
+    uint64_t room_at;          /* cycle from which there is room; HCA_NEVER when full      */
+    uint64_t last_at;          /* visibility of the youngest entry                         */
+    uint64_t popped;           /* cycle of the last pop, + 1                               */
+    uint64_t pushed;           /* cycle of the last push, + 1                              */
+    uint64_t hash;             /* running hash over what was pushed                        */
+    uint64_t entry_cycles;     /* sum of pop cycles less push cycles: occupancy integral   */
+    uint64_t full_cycles;      /* time spent full                                          */
+    uint64_t from_set, to_set; /* the unit at either end as a set; empty: EDGE        */
     uint8_t from, to, id;
     bool stop; /* to EDGE: a run ends as soon as the wire holds something */
 };
@@ -29,12 +31,10 @@ static inline bool fifo_valid(const struct fifo *f, uint64_t now)
     return f->head_at <= now;
 }
 
-/* Entries the producer sees in cycle now: a pop of this cycle has not freed its slot yet. */
+/* Room as the producer sees it in cycle now: a pop of this cycle has not freed its slot yet. */
 static inline bool fifo_ready(const struct fifo *f, uint64_t now)
 {
-    const uint32_t level = f->tail - f->head;
-
-    return level + 1 < f->depth || level + (f->popped == now + 1) < f->depth;
+    return f->room_at <= now;
 }
 
 static inline uint32_t fifo_level(const struct fifo *f)
@@ -51,50 +51,58 @@ static inline bool fifo_full_outside(const struct fifo *f)
 /* Slot index to fill; the caller writes the entry and stores f->last_at in its `at`. */
 static inline uint32_t fifo_push(struct fifo *f, struct kern *k, uint64_t delay)
 {
-    const uint64_t at = k->now + 1 + delay;
+    const uint64_t now = k->now;
+    const uint32_t tail = f->tail, level = tail - f->head;
+    uint64_t at = now + 1 + delay;
 
-    hca_assert(fifo_ready(f, k->now));
-    hca_assert(f->pushed != k->now + 1 || f->from == EDGE);
-    f->pushed = k->now + 1;
-    /* Leaving the model there is one receiver per link, not one queue: no entry waits for another.
-     */
-    f->last_at = at > f->last_at || f->to == EDGE ? at : f->last_at;
-    f->in_sum += k->now + 1;
-    if (f->head == f->tail) { /* only the oldest entry is announced; a pop announces the next */
-        f->head_at = f->last_at;
-        if (f->to != EDGE) {
-            kern_wake(k, f->to, f->last_at);
+    hca_assert(f->room_at <= now);
+    hca_assert(f->pushed != now + 1 || f->from == EDGE);
+    f->pushed = now + 1;
+    f->entry_cycles -= now + 1;
+    f->tail = tail + 1;
+    if (level + 2 >= f->depth) { /* a slot that was freed in this cycle is not there yet */
+        f->room_at = level + 1 == f->depth ? HCA_NEVER : f->popped;
+    }
+    if (f->to_set == 0) {
+        k->drain |= fifo_full_outside(f);
+    } else if (at < f->last_at) {
+        at = f->last_at; /* out of the model there is a receiver per link: none waits for another */
+    }
+    f->last_at = at;
+    if (level == 0) { /* only the oldest entry is announced; a pop announces the next */
+        f->head_at = at;
+        if (f->to_set != 0) {
+            kern_wake_set(k, f->to_set, at);
         }
     }
-    const uint32_t slot = f->tail++ & f->mask;
-    if (f->tail - f->head == f->depth) {
-        f->full_since = k->now + 1;
-    }
-    if (f->to == EDGE) {
-        k->drain |= fifo_full_outside(f);
-    }
-    return slot;
+    return tail & f->mask;
 }
 
 /* Index of the entry that leaves; next_at is the visibility of the entry behind it. */
 static inline uint32_t fifo_pop(struct fifo *f, struct kern *k, uint64_t next_at)
 {
-    hca_assert(f->head_at <= k->now);
-    hca_assert(f->popped != k->now + 1 || f->to == EDGE);
-    f->out_sum += k->now + 1;
-    f->popped = k->now + 1;
-    if (f->tail - f->head == f->depth) { /* full, or filled by a push of this very cycle */
-        f->full_cycles += k->now + 1 - f->full_since;
-        if (f->from != EDGE) {
-            kern_wake(k, f->from, k->now + 1);
+    const uint64_t now = k->now;
+    const uint32_t head = f->head, level = f->tail - head;
+
+    hca_assert(f->head_at <= now);
+    hca_assert(f->popped != now + 1 || f->to == EDGE);
+    f->popped = now + 1;
+    f->entry_cycles += now + 1;
+    f->head = head + 1;
+    if (level == f->depth) { /* full, or filled by a push of this very cycle */
+        f->full_cycles += now + 1 - f->pushed;
+        f->room_at = now + 1;
+        k->soon |= f->from_set;
+    }
+    if (level == 1) {
+        f->head_at = HCA_NEVER;
+    } else {
+        f->head_at = next_at;
+        if (f->to_set != 0) {
+            kern_wake_set(k, f->to_set, next_at);
         }
     }
-    const uint32_t slot = f->head++ & f->mask;
-    f->head_at = f->head == f->tail ? HCA_NEVER : next_at;
-    if (f->head != f->tail && f->to != EDGE) {
-        kern_wake(k, f->to, next_at);
-    }
-    return slot;
+    return head & f->mask;
 }
 
 /* The entries a unit may use: q is a pointer to a typed wire (struct wire_<message>). */

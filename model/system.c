@@ -28,6 +28,8 @@ void *system_wire(struct system *y, uint32_t id, struct fifo *f, uint32_t stride
     *f = (struct fifo){.depth = depth,
                        .mask = slots - 1,
                        .head_at = HCA_NEVER,
+                       .from_set = from == EDGE ? 0 : 1ULL << from,
+                       .to_set = to == EDGE ? 0 : 1ULL << to,
                        .from = from,
                        .to = to,
                        .id = (uint8_t)id};
@@ -184,8 +186,8 @@ struct wire_figures system_figures(const struct system *y, uint32_t wire)
     const bool full = level == f->depth;
     return (struct wire_figures){
         .pushes = f->tail,
-        .entry_cycles = f->out_sum + level * (y->k.now + 1) - f->in_sum,
-        .full_cycles = f->full_cycles + (full ? y->k.now + 1 - f->full_since : 0),
+        .entry_cycles = f->entry_cycles + level * (y->k.now + 1),
+        .full_cycles = f->full_cycles + (full ? y->k.now + 1 - f->pushed : 0),
         .depth = f->depth,
         .level = level,
     };

@@ -106,6 +106,7 @@ __attribute__((always_inline)) static inline bool system_pop(struct system *y, u
     memcpy(msg, w->slots + (size_t)*slot * stride, stride);
     *at_ps = system_ps(y, f->head_at);
     f->head++;
+    f->room_at = 0; /* pops of the outside happen between cycles */
     f->head_at = HCA_NEVER;
     if (f->head != f->tail) {
         memcpy(&f->head_at, w->slots + (size_t)(f->head & f->mask) * stride, sizeof f->head_at);
