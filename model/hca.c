@@ -133,25 +133,19 @@ void hca_close(hca *h)
     }
 }
 
-__attribute__((always_inline)) static inline struct act tick_unit(void *handle, uint32_t unit,
-                                                                  const struct tick *t)
-{
-    struct hca *const h = handle;
-
-    switch (unit) {
-#define UNIT_hca(name) \
-    case U_##name:     \
-        return name##_tick(&h->u_##name, t);
+#define UNIT_hca(name)                                           \
+    static struct act tick_##name(void *h, const struct tick *t) \
+    {                                                            \
+        return name##_tick(&((struct hca *)h)->u_##name, t);     \
+    }
 #include "model/spec/unit.def"
 #undef UNIT_hca
-    default: hca_assert(0 && "unit of the other side"); return IDLE;
-    }
-}
 
-struct act hca_tick(void *handle, uint32_t unit, const struct tick *t)
-{
-    return tick_unit(handle, unit, t);
-}
+tick_fn *const hca_ticks[UNITS] = {
+#define UNIT_hca(name) [U_##name] = tick_##name,
+#include "model/spec/unit.def"
+#undef UNIT_hca
+};
 
 uint64_t hca_unit_state(const void *handle, uint32_t unit)
 {
@@ -170,7 +164,7 @@ uint64_t hca_unit_state(const void *handle, uint32_t unit)
 uint64_t hca_run(hca *h, uint64_t until_ps)
 {
     return system_ps(
-        &h->y, system_run(&h->y, h, tick_unit, hca_unit_state, system_cycle(&h->y, until_ps)));
+        &h->y, system_run(&h->y, h, hca_ticks, hca_unit_state, system_cycle(&h->y, until_ps)));
 }
 
 /* IN(port, wire, message), OUT(...): what crosses the edge of an adapter. net_in carries bytes. */

@@ -57,5 +57,5 @@ struct hca {
 #undef BACK
 #undef WIRE_host
 
-struct act hca_tick(void *h, uint32_t unit, const struct tick *t);
+extern tick_fn *const hca_ticks[UNITS];
 uint64_t hca_unit_state(const void *h, uint32_t unit); /* hash of the registers of a unit */

@@ -99,25 +99,19 @@ void host_close(host *h)
     }
 }
 
-__attribute__((always_inline)) static inline struct act tick_unit(void *handle, uint32_t unit,
-                                                                  const struct tick *t)
-{
-    struct host *const h = handle;
-
-    switch (unit) {
-#define UNIT_host(name) \
-    case U_##name:      \
-        return name##_tick(&h->u_##name, t);
+#define UNIT_host(name)                                          \
+    static struct act tick_##name(void *h, const struct tick *t) \
+    {                                                            \
+        return name##_tick(&((struct host *)h)->u_##name, t);    \
+    }
 #include "model/spec/unit.def"
 #undef UNIT_host
-    default: hca_assert(0 && "unit of the other side"); return IDLE;
-    }
-}
 
-struct act host_tick(void *handle, uint32_t unit, const struct tick *t)
-{
-    return tick_unit(handle, unit, t);
-}
+tick_fn *const host_ticks[UNITS] = {
+#define UNIT_host(name) [U_##name] = tick_##name,
+#include "model/spec/unit.def"
+#undef UNIT_host
+};
 
 uint64_t host_unit_state(const void *handle, uint32_t unit)
 {
@@ -136,7 +130,7 @@ uint64_t host_unit_state(const void *handle, uint32_t unit)
 uint64_t host_run(host *h, uint64_t until_ps)
 {
     return system_ps(
-        &h->y, system_run(&h->y, h, tick_unit, host_unit_state, system_cycle(&h->y, until_ps)));
+        &h->y, system_run(&h->y, h, host_ticks, host_unit_state, system_cycle(&h->y, until_ps)));
 }
 
 /* IN(port, wire, message), OUT(...): what crosses the edge of a host. up_tlp carries bytes. */

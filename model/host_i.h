@@ -39,5 +39,5 @@ struct host {
 #undef BACK
 #undef WIRE_hca
 
-struct act host_tick(void *h, uint32_t unit, const struct tick *t);
+extern tick_fn *const host_ticks[UNITS];
 uint64_t host_unit_state(const void *h, uint32_t unit); /* hash of the registers of a unit */

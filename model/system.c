@@ -86,7 +86,7 @@ static void check_asleep(struct system *y, uint32_t unit, struct act a)
     }
 }
 
-static void run_cycle(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
+static void run_cycle(struct system *y, void *handle, tick_fn *const *tick, state_hash_fn *state,
                       uint64_t set)
 {
     const bool check = (y->mode & (HCA_MODE_CHECK | HCA_MODE_CHECK_DUE)) != 0;
@@ -99,7 +99,7 @@ static void run_cycle(struct system *y, void *handle, tick_fn *tick, state_hash_
         const uint32_t unit = pick(y, set);
         set &= ~(1ULL << unit);
         const uint64_t before = check ? state(handle, unit) : 0;
-        const struct act a = tick(handle, unit, &y->t);
+        const struct act a = tick[unit](handle, &y->t);
         y->k.activations++;
         if (check) {
             hca_assert(a.moved || state(handle, unit) == before); /* moved, but did not say so */
@@ -112,7 +112,7 @@ static void run_cycle(struct system *y, void *handle, tick_fn *tick, state_hash_
     }
 }
 
-void system_run_checked(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
+void system_run_checked(struct system *y, void *handle, tick_fn *const *tick, state_hash_fn *state,
                         uint64_t until)
 {
     const bool every = (y->mode & (HCA_MODE_NOSKIP | HCA_MODE_CHECK)) != 0;

@@ -31,7 +31,7 @@ struct system {
     struct wire_ref wire[WIRES]; /* by enum wire_id; ctl NULL: of the other side              */
 };
 
-typedef struct act tick_fn(void *handle, uint32_t unit, const struct tick *t);
+typedef struct act tick_fn(void *handle, const struct tick *t); /* of one unit of a handle */
 typedef uint64_t state_hash_fn(const void *handle, uint32_t unit);
 
 void system_open(struct system *y, const struct hca_param *p);
@@ -44,7 +44,7 @@ void *system_wire(struct system *y, uint32_t id, struct fifo *f, uint32_t stride
 void system_stop_on(struct system *y, uint32_t wire);
 
 /* For system_run.h: a run in any mode; wakes after a far time; see system.c. */
-void system_run_checked(struct system *y, void *handle, tick_fn *tick, state_hash_fn *state,
+void system_run_checked(struct system *y, void *handle, tick_fn *const *tick, state_hash_fn *state,
                         uint64_t until);
 void system_rewake(struct system *y, uint64_t far);
 bool system_must_drain(const struct system *y);

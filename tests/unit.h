@@ -57,7 +57,7 @@ static inline void unit_run(struct hca *h, uint64_t cycles)
 {
     const uint64_t until = h->y.k.now + 1 + cycles;
 
-    while (system_run(&h->y, h, hca_tick, hca_unit_state, until) < until) {
+    while (system_run(&h->y, h, hca_ticks, hca_unit_state, until) < until) {
         unit_drain(&h->y);
         if (fifo_full_outside(&h->mmio_fc.ctl)) { /* no root port is here to use the credits */
             h->mmio_fc.ctl.head = h->mmio_fc.ctl.tail;
@@ -70,7 +70,7 @@ static inline void unit_run_host(struct host *h, uint64_t cycles)
 {
     const uint64_t until = h->y.k.now + 1 + cycles;
 
-    while (system_run(&h->y, h, host_tick, host_unit_state, until) < until) {
+    while (system_run(&h->y, h, host_ticks, host_unit_state, until) < until) {
         unit_drain(&h->y);
     }
 }

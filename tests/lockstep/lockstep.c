@@ -210,7 +210,7 @@ static bool step(struct run *x)
         ready[i] = fifo_ready(ctl(x, &x->out[i]), now);
     }
     drive(x, now);
-    system_run(&x->h->y, x->h, hca_tick, hca_unit_state, now + 1);
+    system_run(&x->h->y, x->h, hca_ticks, hca_unit_state, now + 1);
     const bool differ = inputs_differ(x, now, valid) || outputs_differ(x, now, ready) ||
                         stats_differ(x, now, &before);
     x->rtl.clock(x->rtl.v);
