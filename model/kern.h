@@ -1,9 +1,10 @@
 /* kern.h: whom to tick when. One kernel drives the units of one handle (an adapter or a host).
  *
- * Most wakes are for the next cycle: one unit set. Near times (< WHEEL cycles ahead) are bits in a
- * wheel of unit sets; anything later is one far time per unit, so no timer has a bound. A bit too
- * many costs a tick, a missing one is a bug: KERN_CHECK finds it.
- * Source: the measurements in docs/adr/0005 (a binary heap cost 18 % more instructions). */
+ * Most wakes are for the next cycle: one unit set. Times < WHEEL cycles ahead are bits in a wheel
+ * of unit sets, anything later is one far time per unit, so no timer has a bound. Which places of
+ * the wheel are in use is known by one word for those < NEAR ahead, by the words of occupied[] for
+ * the others. A bit too many costs a tick, a missing one is a bug: KERN_CHECK finds it. Source: the
+ * measurements in docs/adr/0005 (a binary heap cost 18 % more instructions). */
 #pragma once
 #include "model/assert.h"
 
@@ -12,19 +13,21 @@
 
 #define HCA_NEVER UINT64_MAX
 
-enum { WHEEL = 512, KERN_UNITS = 64 };
+enum { NEAR = 64, WHEEL = 512, KERN_UNITS = 64 };
 
 struct fifo;
 
 struct kern {
     uint64_t now;   /* cycle that is being or was last executed                        */
     uint64_t soon;  /* units due in cycle now + 1                                      */
-    uint64_t later; /* first time in wheel or far[], HCA_NEVER: none                   */
+    uint64_t later; /* first time in the wheel or far[]; HCA_NEVER: none               */
     bool drain;     /* the outside must take something out before the next cycle       */
     uint64_t cycles, activations, moves;
+    uint64_t near;                 /* bit per cycle % NEAR < NEAR ahead in the wheel */
+    uint64_t beyond;               /* first time in occupied[] or far[]              */
     uint64_t far_min;              /* least of far[]                                 */
     uint64_t far[KERN_UNITS];      /* one time beyond the wheel per unit, HCA_NEVER: none */
-    uint64_t occupied[WHEEL / 64]; /* bit per wheel position that is not empty       */
+    uint64_t occupied[WHEEL / 64]; /* bit per wheel position that was >= NEAR ahead  */
     uint64_t wheel[WHEEL];         /* units due at cycle % WHEEL                     */
 };
 
@@ -43,14 +46,14 @@ struct act {
 
 static inline void kern_init(struct kern *k)
 {
-    *k = (struct kern){.later = HCA_NEVER, .far_min = HCA_NEVER};
+    *k = (struct kern){.later = HCA_NEVER, .beyond = HCA_NEVER, .far_min = HCA_NEVER};
     for (unsigned u = 0; u < KERN_UNITS; u++) {
         k->far[u] = HCA_NEVER;
     }
 }
 
-/* Tick the unit of the one bit of `set` in cycle at > now + 1. */
-static inline void kern_wake_later(struct kern *k, uint64_t set, uint64_t at)
+/* The same, at least NEAR cycles ahead. */
+static inline void kern_wake_beyond(struct kern *k, uint64_t set, uint64_t at)
 {
     if (at - k->now < WHEEL) {
         const uint32_t i = at % WHEEL;
@@ -60,6 +63,18 @@ static inline void kern_wake_later(struct kern *k, uint64_t set, uint64_t at)
         uint64_t *const far = &k->far[__builtin_ctzll(set)];
         *far = at < *far ? at : *far;
         k->far_min = at < k->far_min ? at : k->far_min;
+    }
+    k->beyond = at < k->beyond ? at : k->beyond;
+}
+
+/* Tick the unit of the one bit of `set` in cycle at > now + 1. */
+static inline void kern_wake_later(struct kern *k, uint64_t set, uint64_t at)
+{
+    if (at - k->now < NEAR) {
+        k->wheel[at % WHEEL] |= set;
+        k->near |= 1ULL << at % NEAR;
+    } else {
+        kern_wake_beyond(k, set, at);
     }
     if (at < k->later) {
         k->later = at;
@@ -87,11 +102,15 @@ static inline uint64_t kern_next(const struct kern *k)
     return k->soon != 0 ? k->now + 1 : k->later;
 }
 
-/* First time in the wheel beyond the word of now, or HCA_NEVER. */
+/* First time after now in occupied[], or HCA_NEVER. */
 static inline uint64_t kern_scan(const struct kern *k, uint64_t now)
 {
+    const uint64_t rest = k->occupied[now % WHEEL / 64] >> now % 64 & ~1ULL;
     uint64_t base = (now | 63) + 1;
 
+    if (rest != 0) {
+        return now + (uint64_t)__builtin_ctzll(rest);
+    }
     for (uint32_t n = 0; n < WHEEL / 64; n++, base += 64) {
         const uint64_t w = k->occupied[base % WHEEL / 64];
         if (w != 0) {
@@ -117,29 +136,31 @@ static inline uint64_t kern_far(struct kern *k, uint64_t now)
     return set;
 }
 
-/* What has waited in wheel and far[] for cycle now; *far: those of far[]. */
-static inline uint64_t kern_late(struct kern *k, uint64_t now, uint64_t *far)
+/* beyond has come: forgets it; the units whose far time it was. */
+static inline uint64_t kern_reach(struct kern *k, uint64_t now)
 {
-    const uint32_t i = now % WHEEL;
-    uint64_t *const word = &k->occupied[i / 64];
-    const uint64_t set = k->wheel[i], rest = *word >> i % 64 & ~1ULL;
+    k->occupied[now % WHEEL / 64] &= ~(1ULL << now % 64);
+    const uint64_t set = k->far_min <= now ? kern_far(k, now) : 0;
+    const uint64_t next = kern_scan(k, now);
 
-    k->wheel[i] = 0;
-    *word &= ~(1ULL << i % 64);
-    const uint64_t next = rest != 0 ? now + (uint64_t)__builtin_ctzll(rest) : kern_scan(k, now);
-    if (__builtin_expect(k->far_min <= now, 0)) {
-        *far = kern_far(k, now);
-    }
-    k->later = next < k->far_min ? next : k->far_min;
-    return set | *far;
+    k->beyond = next < k->far_min ? next : k->far_min;
+    return set;
 }
 
-/* Units due in cycle now, forgotten; *far: those among them whose far time came. */
-static inline uint64_t kern_due(struct kern *k, uint64_t now, uint64_t *far)
+/* What waited in wheel and far[] for cycle now, forgotten; *far: those whose far time came. */
+static inline uint64_t kern_late(struct kern *k, uint64_t now, uint64_t *far)
 {
-    const uint64_t set = k->soon;
+    uint64_t *const place = &k->wheel[now % WHEEL];
+    const uint64_t set = *place;
+    /* Bit j: now + j. */
+    const uint64_t near = (k->near >> now % NEAR | k->near << (NEAR - now % NEAR) % NEAR) & ~1ULL;
 
-    k->soon = 0;
-    *far = 0;
-    return k->later <= now ? set | kern_late(k, now, far) : set;
+    *place = 0;
+    k->near = near << now % NEAR | near >> (NEAR - now % NEAR) % NEAR;
+    if (k->beyond <= now) {
+        *far = kern_reach(k, now);
+    }
+    const uint64_t next = near != 0 ? now + (uint64_t)__builtin_ctzll(near) : HCA_NEVER;
+    k->later = next < k->beyond ? next : k->beyond;
+    return set | *far;
 }

@@ -16,16 +16,20 @@ static inline void system_moved(struct system *y, uint64_t set, struct act a)
 /* Begins cycle now; the units that are due in it. */
 static inline uint64_t system_begin(struct system *y, uint64_t now)
 {
-    uint64_t far;
-    const uint64_t set = kern_due(&y->k, now, &far) & y->only;
+    uint64_t set = y->k.soon;
 
+    y->k.soon = 0;
     y->k.now = now;
     y->t.now = now;
     y->k.cycles++;
-    if (__builtin_expect(far != 0, 0)) {
-        system_rewake(y, far);
+    if (y->k.later <= now) {
+        uint64_t far = 0;
+        set |= kern_late(&y->k, now, &far);
+        if (__builtin_expect(far != 0, 0)) {
+            system_rewake(y, far);
+        }
     }
-    return set;
+    return set & y->only;
 }
 
 /* A normal run; all other modes go through system_run_checked. */
