@@ -181,26 +181,31 @@ uint64_t hca_run(hca *h, uint64_t until_ps)
 
 static bool push_frame(hca *h, uint64_t at_ps, const struct frame *msg, const void *bytes)
 {
-    struct frame f = *msg;
+    struct store *const s = &h->store;
 
-    hca_assert(f.captured <= f.len && f.len <= h->store.slot_bytes);
-    if (!pool_ready(&h->store.rx_pool, h->y.k.now) || !fifo_ready(&h->net_in.ctl, h->y.k.now)) {
+    hca_assert(msg->captured <= msg->len && msg->len <= s->slot_bytes);
+    if (!pool_ready(&s->rx_pool, h->y.k.now)) {
         return false;
     }
-    f.slot = pool_take(&h->store.rx_pool, &h->y.k);
-    f.off = h->store.rx + f.slot * h->store.slot_bytes;
-    if (bytes != NULL) {
-        memcpy(store_at(&h->store, f.off), bytes, f.captured);
+    struct frame *const f = system_push(&h->y, W_net_in, at_ps, msg, sizeof *msg, MSG_BYTES_frame);
+    if (f == NULL) {
+        return false;
     }
-    return system_push(&h->y, W_net_in, at_ps, &f, sizeof f, MSG_BYTES_frame);
+    f->slot = pool_take(&s->rx_pool, &h->y.k);
+    f->off = s->rx + f->slot * s->slot_bytes;
+    if (bytes != NULL) {
+        memcpy(store_at(s, f->off), bytes, f->captured);
+    }
+    return true;
 }
 
 bool hca_push(hca *h, enum hca_port port, uint64_t at_ps, const void *msg, const void *bytes)
 {
     switch (port) {
-#define IN(port, name, type) \
-    case port:               \
-        return system_push(&h->y, W_##name, at_ps, msg, sizeof(struct type), MSG_BYTES_##type);
+#define IN(port, name, type)                                                                      \
+    case port:                                                                                    \
+        return system_push(&h->y, W_##name, at_ps, msg, sizeof(struct type), MSG_BYTES_##type) != \
+               NULL;
 #define OUT(port, name, type)
         HCA_PORTS
 #undef IN
@@ -222,28 +227,45 @@ static const uint8_t *bytes_of(const hca *h, enum hca_port port, const void *msg
     }
 }
 
-static bool pop(hca *h, enum hca_port port, uint64_t *at_ps, void *msg, uint32_t *slot)
+static void *take(hca *h, enum hca_port port, uint64_t *at_ps, size_t *size, uint32_t *slot)
 {
     switch (port) {
 #define IN(port, name, type)
-#define OUT(port, name, type) \
-    case port: return system_pop(&h->y, W_##name, at_ps, msg, sizeof(struct type), slot);
+#define OUT(port, name, type)        \
+    case port:                       \
+        *size = sizeof(struct type); \
+        return system_take(&h->y, W_##name, at_ps, sizeof(struct type), slot);
         HCA_PORTS
 #undef IN
 #undef OUT
-    default: hca_assert(0 && "not a port out of the adapter"); return false;
+    default: hca_assert(0 && "not a port out of the adapter"); return NULL;
     }
+}
+
+void *hca_take(hca *h, enum hca_port port, uint64_t *at_ps, const uint8_t **bytes)
+{
+    uint32_t slot;
+    size_t size;
+    void *const entry = take(h, port, at_ps, &size, &slot);
+
+    if (entry != NULL && bytes != NULL) {
+        *bytes = bytes_of(h, port, entry, slot);
+    }
+    return entry;
 }
 
 bool hca_pop(hca *h, enum hca_port port, uint64_t *at_ps, void *msg, const uint8_t **bytes)
 {
     uint32_t slot;
+    size_t size;
+    const void *const entry = take(h, port, at_ps, &size, &slot);
 
-    if (!pop(h, port, at_ps, msg, &slot)) {
+    if (entry == NULL) {
         return false;
     }
+    memcpy(msg, entry, size);
     if (bytes != NULL) {
-        *bytes = bytes_of(h, port, msg, slot);
+        *bytes = bytes_of(h, port, entry, slot);
     }
     return true;
 }

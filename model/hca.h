@@ -67,6 +67,10 @@ bool hca_push(hca *h, enum hca_port port, uint64_t at_ps, const void *msg, const
  * of hca_run. false: nothing there. */
 bool hca_pop(hca *h, enum hca_port port, uint64_t *at_ps, void *msg, const uint8_t **bytes);
 
+/* The same without a copy: the message in its place, which the caller may change; valid until the
+ * next call of hca_run. NULL: nothing there. */
+void *hca_take(hca *h, enum hca_port port, uint64_t *at_ps, const uint8_t **bytes);
+
 /* Time of the oldest message of an OUT port, UINT64_MAX when there is none. */
 uint64_t hca_head(const hca *h, enum hca_port port);
 

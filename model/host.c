@@ -147,27 +147,33 @@ uint64_t host_run(host *h, uint64_t until_ps)
 
 static bool push_tlp(host *h, uint64_t at_ps, const struct tlp *msg, const void *bytes)
 {
-    struct tlp m = *msg;
+    struct store *const s = &h->store;
+    const bool carries = msg->type == TLP_MWR && bytes != NULL && tlp_has_bytes(&h->y.p, msg);
 
-    m.slot = NO_SLOT;
-    if (m.type == TLP_MWR && bytes != NULL && tlp_has_bytes(&h->y.p, &m)) {
-        hca_assert(m.len <= h->store.slot_bytes);
-        if (!pool_ready(&h->store.rx_pool, h->y.k.now) || !fifo_ready(&h->up_tlp.ctl, h->y.k.now)) {
-            return false;
-        }
-        m.slot = pool_take(&h->store.rx_pool, &h->y.k);
-        m.data = h->store.rx + m.slot * h->store.slot_bytes;
-        memcpy(store_at(&h->store, m.data), bytes, m.len);
+    if (carries && !pool_ready(&s->rx_pool, h->y.k.now)) {
+        return false;
     }
-    return system_push(&h->y, W_up_tlp, at_ps, &m, sizeof m, MSG_BYTES_tlp);
+    struct tlp *const m = system_push(&h->y, W_up_tlp, at_ps, msg, sizeof *msg, MSG_BYTES_tlp);
+    if (m == NULL) {
+        return false;
+    }
+    m->slot = NO_SLOT;
+    if (carries) {
+        hca_assert(m->len <= s->slot_bytes);
+        m->slot = pool_take(&s->rx_pool, &h->y.k);
+        m->data = s->rx + m->slot * s->slot_bytes;
+        memcpy(store_at(s, m->data), bytes, m->len);
+    }
+    return true;
 }
 
 bool host_push(host *h, enum host_port port, uint64_t at_ps, const void *msg, const void *bytes)
 {
     switch (port) {
-#define IN(port, name, type) \
-    case port:               \
-        return system_push(&h->y, W_##name, at_ps, msg, sizeof(struct type), MSG_BYTES_##type);
+#define IN(port, name, type)                                                                      \
+    case port:                                                                                    \
+        return system_push(&h->y, W_##name, at_ps, msg, sizeof(struct type), MSG_BYTES_##type) != \
+               NULL;
 #define OUT(port, name, type)
         HOST_PORTS
 #undef IN
@@ -177,19 +183,39 @@ bool host_push(host *h, enum host_port port, uint64_t at_ps, const void *msg, co
     }
 }
 
-bool host_pop(host *h, enum host_port port, uint64_t *at_ps, void *msg)
+static void *take(host *h, enum host_port port, uint64_t *at_ps, size_t *size)
 {
     uint32_t slot;
 
     switch (port) {
 #define IN(port, name, type)
-#define OUT(port, name, type) \
-    case port: return system_pop(&h->y, W_##name, at_ps, msg, sizeof(struct type), &slot);
+#define OUT(port, name, type)        \
+    case port:                       \
+        *size = sizeof(struct type); \
+        return system_take(&h->y, W_##name, at_ps, sizeof(struct type), &slot);
         HOST_PORTS
 #undef IN
 #undef OUT
-    default: hca_assert(0 && "not a port out of the host"); return false;
+    default: hca_assert(0 && "not a port out of the host"); return NULL;
     }
+}
+
+void *host_take(host *h, enum host_port port, uint64_t *at_ps)
+{
+    size_t size;
+
+    return take(h, port, at_ps, &size);
+}
+
+bool host_pop(host *h, enum host_port port, uint64_t *at_ps, void *msg)
+{
+    size_t size;
+    const void *const entry = take(h, port, at_ps, &size);
+
+    if (entry != NULL) {
+        memcpy(msg, entry, size);
+    }
+    return entry != NULL;
 }
 
 void host_attach(host *h, unsigned i, uint8_t *store_base)

@@ -31,10 +31,11 @@ void host_set_trace(host *h, uint64_t mask);
 /* Where the beat store of adapter i is: read completions are written there. */
 void host_attach(host *h, unsigned i, uint8_t *store_base);
 
-/* As hca_push, hca_pop, hca_run ...; a run also ends right after a cycle in which HOST_MMIO_OUT,
- * HOST_SEEN_OUT or HOST_IRQ_OUT got an entry, so that a core can react in time. */
+/* As hca_push, hca_pop, hca_take, hca_run ...; a run also ends right after a cycle in which
+ * HOST_MMIO_OUT, HOST_SEEN_OUT or HOST_IRQ_OUT got an entry, so that a core can react in time. */
 bool host_push(host *h, enum host_port port, uint64_t at_ps, const void *msg, const void *bytes);
 bool host_pop(host *h, enum host_port port, uint64_t *at_ps, void *msg);
+void *host_take(host *h, enum host_port port, uint64_t *at_ps);
 uint64_t host_run(host *h, uint64_t until_ps);
 uint64_t host_now(const host *h);
 uint64_t host_wake(const host *h);

@@ -70,46 +70,49 @@ static inline uint64_t system_cycle(const struct system *y, uint64_t ps)
 }
 
 /* Entry of stride bytes into a wire from the edge, visible at at_ps; the first `bytes` behind its
- * time are hard. False: no room. Inline, as the sizes are constants at each place. */
-__attribute__((always_inline)) static inline bool system_push(struct system *y, uint32_t wire,
-                                                              uint64_t at_ps, const void *msg,
-                                                              size_t stride, size_t bytes)
-{
-    const struct wire_ref *const w = &y->wire[wire];
-    const uint64_t at = system_cycle(y, at_ps);
-
-    hca_assert(at > y->k.now);
-    if (!fifo_ready(w->ctl, y->k.now)) {
-        return false;
-    }
-    const uint32_t slot = fifo_push(w->ctl, &y->k, at - y->k.now - 1);
-    uint8_t *const entry = w->slots + (size_t)slot * stride;
-    memcpy(entry, msg, stride);
-    memcpy(entry, &w->ctl->last_at, sizeof w->ctl->last_at);
-    w->ctl->hash = hash_room(w->ctl->hash, w->ctl->last_at, entry + sizeof w->ctl->last_at, bytes,
-                             stride - sizeof w->ctl->last_at);
-    return true;
-}
-
-/* Oldest entry of a wire to the edge and the time at which it is there. False: none. */
-__attribute__((always_inline)) static inline bool system_pop(struct system *y, uint32_t wire,
-                                                             uint64_t *at_ps, void *msg,
-                                                             size_t stride, uint32_t *slot)
+ * time are hard, the others may still be changed by the caller. NULL: no room. Inline, as the sizes
+ * are constants at each place. */
+__attribute__((always_inline)) static inline void *system_push(struct system *y, uint32_t wire,
+                                                               uint64_t at_ps, const void *msg,
+                                                               size_t stride, size_t bytes)
 {
     const struct wire_ref *const w = &y->wire[wire];
     struct fifo *const f = w->ctl;
+    const uint64_t at = system_cycle(y, at_ps);
 
-    if (f->head == f->tail) {
-        return false;
+    hca_assert(at > y->k.now);
+    if (!fifo_ready(f, y->k.now)) {
+        return NULL;
     }
-    *slot = f->head & f->mask;
-    memcpy(msg, w->slots + (size_t)*slot * stride, stride);
+    const uint32_t slot = fifo_push(f, &y->k, at - y->k.now - 1);
+    uint8_t *const entry = w->slots + (size_t)slot * stride;
+    memcpy(entry, msg, stride);
+    memcpy(entry, &f->last_at, sizeof f->last_at);
+    f->hash = hash_room(f->hash, f->last_at, entry + sizeof f->last_at, bytes,
+                        stride - sizeof f->last_at);
+    return entry;
+}
+
+/* Takes the oldest entry of a wire to the edge, which stays in its place until the next run; at_ps:
+ * when it is there. NULL: none. */
+__attribute__((always_inline)) static inline void *system_take(struct system *y, uint32_t wire,
+                                                               uint64_t *at_ps, size_t stride,
+                                                               uint32_t *slot)
+{
+    const struct wire_ref *const w = &y->wire[wire];
+    struct fifo *const f = w->ctl;
+    const uint32_t head = f->head;
+
+    if (head == f->tail) {
+        return NULL;
+    }
+    *slot = head & f->mask;
     *at_ps = system_ps(y, f->head_at);
-    f->head++;
+    f->head = head + 1;
     f->room_at = 0; /* pops of the outside happen between cycles */
     f->head_at = HCA_NEVER;
-    if (f->head != f->tail) {
-        memcpy(&f->head_at, w->slots + (size_t)(f->head & f->mask) * stride, sizeof f->head_at);
+    if (head + 1 != f->tail) {
+        memcpy(&f->head_at, w->slots + (size_t)((head + 1) & f->mask) * stride, sizeof f->head_at);
     }
-    return true;
+    return w->slots + (size_t)*slot * stride;
 }

@@ -112,81 +112,84 @@ static void drain_hca_events(struct world *w, unsigned i, unsigned a)
     }
 }
 
-static void dma_to_host(struct world *w, unsigned i, unsigned a)
+static bool dma_to_host(struct world *w, unsigned i, unsigned a)
 {
-    struct tlp m;
+    const bool shared = w->p.host_vm_requester == HCA_HOST_VM_REQUESTER_SHARED;
     const uint8_t *bytes;
     uint64_t at;
+    struct tlp *const m = hca_take(w->hca[i][a], HCA_DMA_OUT, &at, &bytes);
 
-    hca_pop(w->hca[i][a], HCA_DMA_OUT, &at, &m, &bytes);
-    const bool shared = w->p.host_vm_requester == HCA_HOST_VM_REQUESTER_SHARED;
-    const unsigned devfn = shared && m.fn != FN_ADAPTER_DEVFN ? 0 : m.fn;
-    m.hca = (uint8_t)a;
-    m.rid = (uint16_t)((a + 1) << 8 | devfn);
-    const bool carries = m.type == TLP_MWR || m.type == TLP_MSI;
-    must(host_push(w->host[i], HOST_UP_TLP_IN, at, &m, carries ? bytes : NULL), "up_tlp");
+    if (m != NULL) {
+        m->hca = (uint8_t)a;
+        m->rid = (uint16_t)((a + 1) << 8 | (shared && m->fn != FN_ADAPTER_DEVFN ? 0 : m->fn));
+        must(host_push(w->host[i], HOST_UP_TLP_IN, at, m, bytes), "up_tlp");
+    }
+    return m != NULL;
+}
+
+/* The adapter of host i whose oldest TLP is the first of all, if it is there before end; else -1.
+ */
+static int first_dma(const struct world *w, unsigned i, uint64_t end)
+{
+    int from = -1;
+
+    for (unsigned a = 0; a < w->hcas; a++) {
+        const uint64_t at = hca_head(w->hca[i][a], HCA_DMA_OUT);
+        if (at < end) {
+            end = at;
+            from = (int)a;
+        }
+    }
+    return from;
 }
 
 /* TLPs of several adapters enter the host in order of time. What leaves an adapter later than
  * reached arrives after reached + latency, so everything up to there is complete. */
 static void dma_of_host(struct world *w, unsigned i, uint64_t reached)
 {
-    const uint64_t safe = w->hcas == 1 ? UINT64_MAX - 1 : reached + w->pcie_up_ps;
+    const uint64_t end = reached + w->pcie_up_ps + 1;
+    int a = 0;
 
-    for (;;) {
-        uint64_t first = UINT64_MAX;
-        unsigned from = 0;
-        for (unsigned a = 0; a < w->hcas; a++) {
-            const uint64_t at = hca_head(w->hca[i][a], HCA_DMA_OUT);
-            if (at < first) {
-                first = at;
-                from = a;
-            }
-        }
-        if (first > safe) {
-            return;
-        }
-        dma_to_host(w, i, from);
-    }
+    while ((w->hcas == 1 || (a = first_dma(w, i, end)) >= 0) && dma_to_host(w, i, (unsigned)a)) {}
 }
 
 static void net_of_hca(struct world *w, unsigned i, unsigned a)
 {
-    struct frame f;
+    const struct frame *f;
     const uint8_t *bytes;
     uint64_t at;
 
-    while (hca_pop(w->hca[i][a], HCA_NET_OUT, &at, &f, &bytes)) {
-        const struct net_side side = {f.mid, f.mid_first, f.source};
-        if (f.loop) {
-            net_loop(w->net, i * w->hcas + a, at, bytes, f.len, f.captured);
+    while ((f = hca_take(w->hca[i][a], HCA_NET_OUT, &at, &bytes)) != NULL) {
+        const struct net_side side = {f->mid, f->mid_first, f->source};
+        if (f->loop) {
+            net_loop(w->net, i * w->hcas + a, at, bytes, f->len, f->captured);
             continue;
         }
-        net_send(w->net, i * w->hcas + a, at, bytes, f.len, f.captured, f.fc != 0, &side);
+        net_send(w->net, i * w->hcas + a, at, bytes, f->len, f->captured, f->fc != 0, &side);
         w->f.frames++;
     }
 }
 
 static void rest_of_hca(struct world *w, unsigned i, unsigned a)
 {
-    struct mmio_rsp rsp;
-    struct bench_res res;
-    struct credit c;
+    struct mmio_rsp *rsp;
+    const struct bench_res *res;
+    struct credit *c;
     uint64_t at;
 
-    while (hca_pop(w->hca[i][a], HCA_MMIO_OUT, &at, &rsp, NULL)) {
-        rsp.hca = (uint8_t)a;
-        must(host_push(w->host[i], HOST_UP_MMIO_IN, at, &rsp, NULL), "up_mmio");
+    while ((rsp = hca_take(w->hca[i][a], HCA_MMIO_OUT, &at, NULL)) != NULL) {
+        rsp->hca = (uint8_t)a;
+        must(host_push(w->host[i], HOST_UP_MMIO_IN, at, rsp, NULL), "up_mmio");
     }
-    while (hca_pop(w->hca[i][a], HCA_FC_OUT, &at, &c, NULL)) {
-        c.hca = (uint8_t)a;
-        must(host_push(w->host[i], HOST_FC_IN, at, &c, NULL), "dn_fc");
+    while ((c = hca_take(w->hca[i][a], HCA_FC_OUT, &at, NULL)) != NULL) {
+        c->hca = (uint8_t)a;
+        must(host_push(w->host[i], HOST_FC_IN, at, c, NULL), "dn_fc");
     }
-    while (hca_pop(w->hca[i][a], HCA_BENCH_OUT, &at, &res, NULL)) {
+    while ((res = hca_take(w->hca[i][a], HCA_BENCH_OUT, &at, NULL)) != NULL) {
         for (unsigned n = 0; n < w->actors; n++) {
-            const struct actor *const c = &w->actor[n];
-            if (c->host == i && c->bench != NULL) {
-                c->bench(c->self, at, a, &res);
+            const struct actor *const x = &w->actor[n];
+            if (x->host == i && x->bench != NULL) {
+                x->bench(x->self, at, a, res);
             }
         }
     }
@@ -215,19 +218,19 @@ static void run_hcas(struct world *w, unsigned i, uint64_t until)
 static void down_to_hcas(struct world *w, unsigned i)
 {
     struct host *const h = w->host[i];
-    struct tlp t;
-    struct mmio_req m;
-    struct credit c;
+    const struct tlp *t;
+    const struct mmio_req *m;
+    const struct credit *c;
     uint64_t at;
 
-    while (host_pop(h, HOST_DN_TLP_OUT, &at, &t)) {
-        must(hca_push(w->hca[i][t.hca], HCA_DMA_IN, at, &t, NULL), "pcie_in");
+    while ((t = host_take(h, HOST_DN_TLP_OUT, &at)) != NULL) {
+        must(hca_push(w->hca[i][t->hca], HCA_DMA_IN, at, t, NULL), "pcie_in");
     }
-    while (host_pop(h, HOST_DN_MMIO_OUT, &at, &m)) {
-        must(hca_push(w->hca[i][m.hca], HCA_MMIO_IN, at, &m, NULL), "mmio_in");
+    while ((m = host_take(h, HOST_DN_MMIO_OUT, &at)) != NULL) {
+        must(hca_push(w->hca[i][m->hca], HCA_MMIO_IN, at, m, NULL), "mmio_in");
     }
-    while (host_pop(h, HOST_FC_OUT, &at, &c)) {
-        must(hca_push(w->hca[i][c.hca], HCA_FC_IN, at, &c, NULL), "fc_in");
+    while ((c = host_take(h, HOST_FC_OUT, &at)) != NULL) {
+        must(hca_push(w->hca[i][c->hca], HCA_FC_IN, at, c, NULL), "fc_in");
     }
 }
 
@@ -247,14 +250,11 @@ static void run_host(struct world *w, unsigned i, uint64_t until)
 {
     struct host *const h = w->host[i];
 
-    for (;;) {
-        const uint64_t now = host_now(h), action = world_next_action(w, i);
-        if (action <= now && now < until) {
+    for (uint64_t now; (now = host_now(h)) < until;) {
+        const uint64_t action = world_next_action(w, i);
+        if (action <= now) {
             world_act(w, i, now);
             continue;
-        }
-        if (now >= until) {
-            return;
         }
         host_run(h, least(until, action));
         drain_host_events(w, i);

@@ -4,32 +4,32 @@
 void world_show_cores(struct world *w, unsigned i)
 {
     struct host *const h = w->host[i];
-    struct seen s;
-    struct irq q;
-    struct mmio_rsp r;
+    const struct seen *s;
+    const struct irq *q;
+    const struct mmio_rsp *r;
     uint64_t at;
 
-    while (host_pop(h, HOST_SEEN_OUT, &at, &s)) {
+    while ((s = host_take(h, HOST_SEEN_OUT, &at)) != NULL) {
         for (unsigned n = 0; n < w->actors; n++) {
             const struct actor *const c = &w->actor[n];
             if (c->host == i && c->seen != NULL) {
-                c->seen(c->self, at, &s);
+                c->seen(c->self, at, s);
             }
         }
     }
-    while (host_pop(h, HOST_IRQ_OUT, &at, &q)) {
+    while ((q = host_take(h, HOST_IRQ_OUT, &at)) != NULL) {
         for (unsigned n = 0; n < w->actors; n++) {
             const struct actor *const c = &w->actor[n];
             if (c->host == i && c->irq != NULL) {
-                c->irq(c->self, at, &q);
+                c->irq(c->self, at, q);
             }
         }
     }
-    while (host_pop(h, HOST_MMIO_OUT, &at, &r)) {
+    while ((r = host_take(h, HOST_MMIO_OUT, &at)) != NULL) {
         for (unsigned n = 0; n < w->actors; n++) {
             const struct actor *const c = &w->actor[n];
             if (c->host == i && c->answer != NULL) {
-                c->answer(c->self, at, &r);
+                c->answer(c->self, at, r);
             }
         }
     }
