@@ -18,6 +18,7 @@ struct pcie {
     struct wire_tlp *pcie_out;      /* out, to edge       */
     struct wire_mmio_rsp *mmio_out; /* out, to edge       */
     uint64_t latency;               /* cycles             */
+    uint32_t overhead[2]; /* bytes of a request on the link beside its payload; 1: from 4 GiB on */
     struct {
         struct serial line;
         uint32_t ph, pd, nph; /* credits left */

@@ -1,63 +1,39 @@
 #include "model/pcie.h"
 
+#include <stddef.h>
+
+/* CLASS(class, name of its counters): which follow each other in stat.def. */
+#define CLASSES                     \
+    CLASS(CLS_DOORBELL, doorbell)   \
+    CLASS(CLS_WQE, wqe)             \
+    CLASS(CLS_CONTEXT, context)     \
+    CLASS(CLS_XLAT, xlat)           \
+    CLASS(CLS_PAYLOAD, payload)     \
+    CLASS(CLS_CQE, cqe)             \
+    CLASS(CLS_INTERRUPT, interrupt) \
+    CLASS(CLS_COMMAND, command)     \
+    CLASS(CLS_ATOMIC, atomic)       \
+    CLASS(CLS_EVENT, event)         \
+    CLASS(CLS_HEAD, head)           \
+    CLASS(CLS_GRH, payload)
+
+#define PLACE(name) (offsetof(struct hca_stat, pcie_up_##name) / sizeof(uint64_t))
+#define CLASS(class, name)                                            \
+    _Static_assert(PLACE(payload_##name) == PLACE(tlps_##name) + 1 && \
+                       PLACE(bytes_##name) == PLACE(tlps_##name) + 2, \
+                   #name ": counters of a class follow each other");
+CLASSES
+#undef CLASS
+
 void pcie_count(struct hca_stat *s, unsigned cls, uint64_t n, uint64_t payload, uint64_t bytes)
 {
-    switch (cls) {
-    case CLS_DOORBELL:
-        s->pcie_up_tlps_doorbell += n;
-        s->pcie_up_payload_doorbell += payload;
-        s->pcie_up_bytes_doorbell += bytes;
-        break;
-    case CLS_WQE:
-        s->pcie_up_tlps_wqe += n;
-        s->pcie_up_payload_wqe += payload;
-        s->pcie_up_bytes_wqe += bytes;
-        break;
-    case CLS_CONTEXT:
-        s->pcie_up_tlps_context += n;
-        s->pcie_up_payload_context += payload;
-        s->pcie_up_bytes_context += bytes;
-        break;
-    case CLS_XLAT:
-        s->pcie_up_tlps_xlat += n;
-        s->pcie_up_payload_xlat += payload;
-        s->pcie_up_bytes_xlat += bytes;
-        break;
-    case CLS_PAYLOAD:
-    case CLS_GRH:
-        s->pcie_up_tlps_payload += n;
-        s->pcie_up_payload_payload += payload;
-        s->pcie_up_bytes_payload += bytes;
-        break;
-    case CLS_CQE:
-        s->pcie_up_tlps_cqe += n;
-        s->pcie_up_payload_cqe += payload;
-        s->pcie_up_bytes_cqe += bytes;
-        break;
-    case CLS_INTERRUPT:
-        s->pcie_up_tlps_interrupt += n;
-        s->pcie_up_payload_interrupt += payload;
-        s->pcie_up_bytes_interrupt += bytes;
-        break;
-    case CLS_ATOMIC:
-        s->pcie_up_tlps_atomic += n;
-        s->pcie_up_payload_atomic += payload;
-        s->pcie_up_bytes_atomic += bytes;
-        break;
-    case CLS_EVENT:
-        s->pcie_up_tlps_event += n;
-        s->pcie_up_payload_event += payload;
-        s->pcie_up_bytes_event += bytes;
-        break;
-    case CLS_HEAD:
-        s->pcie_up_tlps_head += n;
-        s->pcie_up_payload_head += payload;
-        s->pcie_up_bytes_head += bytes;
-        break;
-    default: /* CLS_COMMAND */
-        s->pcie_up_tlps_command += n;
-        s->pcie_up_payload_command += payload;
-        s->pcie_up_bytes_command += bytes;
-        break;
-    }
+#define CLASS(class, name) [class] = PLACE(tlps_##name),
+    static const uint16_t first[CLS_COUNT] = {CLASSES};
+#undef CLASS
+    hca_assert(cls < CLS_COUNT);
+    uint64_t *const count = (uint64_t *)(void *)s + first[cls];
+
+    count[0] += n;
+    count[1] += payload;
+    count[2] += bytes;
 }
