@@ -61,6 +61,9 @@ void dma_read_open(struct dma_read *u, struct opening *o)
     open_tags(u, o);
     open_jobs(u, o);
     open_packets(u, o);
+    u->mrrs_shift = (uint32_t)__builtin_ctzll(o->p->pcie_mrrs_bytes);
+    hca_assert(o->p->pcie_mrrs_bytes == 1ULL << u->mrrs_shift);
+    u->train_most = (uint32_t)o->p->sim_train_tlps_max;
     u->engine_cycles =
         (uint32_t)ns_cycles(o->p, o->p->hca_dma_engine_ns + o->p->hca_dma_read_extra_ns);
     u->s.issue.num = o->p->hca_dma_issue_interval_ps * clock_khz;
@@ -109,7 +112,7 @@ static uint64_t issue_wake(const struct dma_read *u, const struct tick *t)
 {
     uint64_t at = HCA_NEVER;
 
-    if (u->s.tags_free == 0 || full(&u->up_rd->ctl)) {
+    if (u->s.issue_set == 0 || u->s.tags_free == 0 || full(&u->up_rd->ctl)) {
         return HCA_NEVER;
     }
     for (uint32_t set = u->s.issue_set; set != 0; set &= set - 1) {
@@ -122,9 +125,7 @@ static uint64_t issue_wake(const struct dma_read *u, const struct tick *t)
 
 static bool can_deliver(const struct dma_read *u)
 {
-    const struct dma_read_packet *const p = &u->packet[u->s.head & (u->packets - 1)];
-
-    if (u->s.head != u->s.tail && p->whole != 0 && p->open == 0 && !full(&u->rd_done->ctl)) {
+    if (dma_read_gathered(u) && !full(&u->rd_done->ctl)) {
         return true;
     }
     for (uint32_t set = u->s.answer_set; set != 0; set &= set - 1) {
@@ -139,11 +140,15 @@ struct act dma_read_tick(struct dma_read *u, const struct tick *t)
 {
     bool more;
     bool moved = dma_read_complete(u, t);
+    const bool finished = u->s.answer_set != 0 || dma_read_gathered(u);
 
-    moved |= dma_read_deliver(u, t);
+    if (finished) {
+        moved |= dma_read_deliver(u, t);
+    }
     moved |= dma_read_issue(u, t);
-    moved |= dma_read_accept(u, t, &more);
-    if (more || can_deliver(u)) {
+    const bool taken = dma_read_accept(u, t, &more);
+    moved |= taken;
+    if (more || ((finished || taken) && can_deliver(u))) { /* nothing else finishes a read */
         return (struct act){moved, t->now + 1};
     }
     return (struct act){moved, issue_wake(u, t)};

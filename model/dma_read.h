@@ -80,6 +80,8 @@ struct dma_read {
     struct dma_read_packet *packet;   /* [packets] ring                                     */
     uint32_t jobs, tags, packets;     /* packets: a power of two                            */
     uint32_t tag_base;                /* number of tag 0 on the link                        */
+    uint32_t mrrs_shift;              /* MRRS is a power of two                             */
+    uint32_t train_most;              /* sim.train_tlps_max                                 */
     uint32_t engine_cycles;           /* hca.dma_engine_ns + dma_read_extra_ns              */
     struct {
         struct serial issue; /* one unit per request                                      */
@@ -111,6 +113,14 @@ void dma_read_append(struct dma_read *u, struct dma_read_list *l, uint32_t *set,
                      uint16_t job);
 uint16_t dma_read_remove(struct dma_read *u, struct dma_read_list *l, uint32_t *set, uint32_t i);
 void dma_read_free(struct dma_read *u, uint16_t job);
+
+/* The oldest packet has all its bytes. */
+static inline bool dma_read_gathered(const struct dma_read *u)
+{
+    const struct dma_read_packet *const p = &u->packet[u->s.head & (u->packets - 1)];
+
+    return u->s.head != u->s.tail && p->whole != 0 && p->open == 0;
+}
 
 /* First member of a set that is not empty, counted from `from` on, round robin. */
 static inline uint32_t dma_read_turn(uint32_t set, uint32_t from)

@@ -97,7 +97,7 @@ static bool deliver_packet(struct dma_read *u, const struct tick *t)
 {
     struct dma_read_packet *const p = &u->packet[u->s.head & (u->packets - 1)];
 
-    if (u->s.head == u->s.tail || p->whole == 0 || p->open != 0 || !READY(t, u->rd_done)) {
+    if (!dma_read_gathered(u) || !READY(t, u->rd_done)) {
         return false;
     }
     PASS(t, u->rd_done, pkt, hand_on(u, t, p->read != 0 ? p->p.plen : 0), &p->p);

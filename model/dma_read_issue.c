@@ -15,14 +15,12 @@ static uint32_t eligible(const struct dma_read *u, const struct tick *t)
 
 /* Requests of one entry: one, or a train as long as tags and train_tlps_max allow while nobody
  * else waits (docs/adr/0006-trains.md). */
-static uint32_t train(const struct dma_read *u, const struct tick *t, uint32_t ready)
+static uint32_t train(const struct dma_read *u, uint32_t ready)
 {
-    const uint32_t most = (uint32_t)t->p->sim_train_tlps_max;
-
     if ((ready & (ready - 1)) != 0) {
         return 1;
     }
-    return most < u->s.tags_free ? most : u->s.tags_free;
+    return u->train_most < u->s.tags_free ? u->train_most : u->s.tags_free;
 }
 
 static uint32_t take_tag(struct dma_read *u, uint16_t job, uint32_t bytes, uint32_t tlps)
@@ -54,12 +52,12 @@ static void send(struct dma_read *u, const struct tick *t, uint32_t i, uint32_t 
 {
     const uint16_t job = u->s.issuing[i].first;
     struct dma_read_job *const j = &u->job[job];
-    const uint32_t mrrs = (uint32_t)t->p->pcie_mrrs_bytes;
+    const uint32_t most = n << u->mrrs_shift;
     const uint32_t page = PAGE_BYTES - (uint32_t)(j->addr % PAGE_BYTES);
-    uint32_t bytes = j->left < n * mrrs ? j->left : n * mrrs;
+    uint32_t bytes = j->left < most ? j->left : most;
 
     bytes = bytes < page ? bytes : page;
-    const uint32_t tlps = (bytes + mrrs - 1) / mrrs;
+    const uint32_t tlps = (bytes + (1U << u->mrrs_shift) - 1) >> u->mrrs_shift;
     PUSH(t, u->up_rd, tlp, 0, .addr = j->addr, .len = bytes, .left = bytes,
          .tag = (uint16_t)(u->tag_base + take_tag(u, job, bytes, tlps)), .tlps = (uint16_t)tlps,
          .fn = j->fn, .type = TLP_MRD, .cls = j->cls, .t_in = t->now, .data = j->data,
@@ -88,7 +86,7 @@ bool dma_read_issue(struct dma_read *u, const struct tick *t)
         return false;
     }
     const uint32_t i = dma_read_turn(ready, u->s.next_issue);
-    send(u, t, i, train(u, t, ready));
+    send(u, t, i, train(u, ready));
     u->s.next_issue = i + 1 == DMA_READ_INPUTS ? 0 : i + 1;
     return true;
 }

@@ -134,15 +134,16 @@ static void take_piece(struct dma_read *u, const struct tick *t)
     u->s.inside = !ends_packet(m);
 }
 
-/* Inputs with a message to be seen. */
+/* Inputs with a message to be seen. Collected as bits of those without one, from the last on: fewer
+ * instructions than a shift for each. */
 static uint32_t visible(const struct dma_read *u, const struct tick *t)
 {
-    uint32_t set = 0;
+    uint32_t empty = 0;
 
-    for (uint32_t i = 0; i < DMA_READ_INPUTS; i++) {
-        set |= (uint32_t)fifo_valid(u->in[i], t->now) << i;
+    for (uint32_t i = DMA_READ_INPUTS; i-- > 0;) {
+        empty = 2 * empty + (t->now < u->in[i]->head_at);
     }
-    return set;
+    return empty ^ ((1U << DMA_READ_INPUTS) - 1);
 }
 
 /* The response wire bounds what a client may have under way. */

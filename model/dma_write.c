@@ -7,6 +7,11 @@ static uint32_t longest_interval_ps(const struct hca_param *p)
                           : p->hca_dma_issue_interval_ps);
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 void dma_write_open(struct dma_write *u, struct opening *o)
 {
     struct wire_wr_req *const in[DMA_WRITE_CLIENTS] = {u->wr_cmd,  u->wr_ctx,     u->wr_wqe,
@@ -20,6 +25,9 @@ void dma_write_open(struct dma_write *u, struct opening *o)
     memcpy(u->done, done, sizeof done);
     u->jobs = (uint32_t)o->p->hca_dma_write_jobs;
     u->job = arena_take(o->a, u->jobs * sizeof *u->job);
+    u->mps_shift = (uint32_t)__builtin_ctzll(o->p->pcie_mps_bytes);
+    hca_assert(o->p->pcie_mps_bytes == 1ULL << u->mps_shift);
+    u->entry_most = least((uint32_t)o->p->sim_train_tlps_max << u->mps_shift, PAGE_BYTES);
     u->entry_bytes = o->p->sim_train_tlps_max > 1 ? PAGE_BYTES : (uint32_t)o->p->pcie_mps_bytes;
     u->copy = store_take(o, (u->up_wr->ctl.mask + 1) * u->entry_bytes);
     u->engine_cycles = (uint32_t)ns_cycles(o->p, o->p->hca_dma_engine_ns);
@@ -49,13 +57,17 @@ static uint32_t keep_bytes(struct dma_write *u, const struct tick *t, const stru
 }
 
 /* Bytes of the next entry: TLPs of MPS, up to train_tlps_max of them, within one 4 KiB page. */
-static uint32_t cut(const struct tick *t, const struct dma_write_job *j)
+static uint32_t cut(const struct dma_write *u, const struct dma_write_job *j)
 {
     const uint32_t page = PAGE_BYTES - (uint32_t)(j->addr % PAGE_BYTES);
-    const uint32_t train = (uint32_t)(t->p->pcie_mps_bytes * t->p->sim_train_tlps_max);
-    const uint32_t most = page < train ? page : train;
 
-    return j->left < most ? j->left : most;
+    return least(j->left, least(page, u->entry_most));
+}
+
+/* False: it retires without an entry. */
+static bool writes(const struct dma_write_job *j)
+{
+    return j->status == 0 && j->left != 0;
 }
 
 static bool notifies(const struct dma_write *u, const struct dma_write_job *j)
@@ -101,7 +113,7 @@ static void stamp_sent(const struct tick *t, const struct dma_write_job *j)
 
 static void send(struct dma_write *u, const struct tick *t, struct dma_write_job *j, uint32_t bytes)
 {
-    const uint32_t mps = (uint32_t)t->p->pcie_mps_bytes;
+    const uint32_t tlps = (bytes + (1U << u->mps_shift) - 1) >> u->mps_shift;
     const bool last = bytes == j->left;
     const bool message = j->cls == CLS_INTERRUPT;
     const bool relaxed = j->cls == CLS_PAYLOAD && (j->flags & WR_RO) != 0;
@@ -111,14 +123,13 @@ static void send(struct dma_write *u, const struct tick *t, struct dma_write_job
     if (message) {
         memcpy(&value, store_at(t->store, j->data), sizeof value);
     }
-    PUSH(t, u->up_wr, tlp, 0, .addr = j->addr, .value = value, .len = bytes,
-         .tlps = (uint16_t)((bytes + mps - 1) / mps), .fn = j->fn,
-         .type = message ? TLP_MSI : TLP_MWR, .cls = j->cls, .attr = relaxed ? TLP_ATTR_RO : 0,
-         .t_in = t->now, .mid = last ? j->mid : 0, .data = data,
+    PUSH(t, u->up_wr, tlp, 0, .addr = j->addr, .value = value, .len = bytes, .tlps = (uint16_t)tlps,
+         .fn = j->fn, .type = message ? TLP_MSI : TLP_MWR, .cls = j->cls,
+         .attr = relaxed ? TLP_ATTR_RO : 0, .t_in = t->now, .mid = last ? j->mid : 0, .data = data,
          .slot = last && (j->flags & WR_FREE_RX) != 0 ? j->slot : NO_SLOT);
-    t->s->dma_write_tlps += (bytes + mps - 1) / mps;
+    t->s->dma_write_tlps += tlps;
     t->s->dma_write_bytes += bytes;
-    (void)serial_take(&u->s.issue, t->now, (bytes + mps - 1) / mps);
+    (void)serial_take(&u->s.issue, t->now, tlps);
     j->addr += bytes;
     j->data += bytes;
     j->left -= bytes;
@@ -135,14 +146,14 @@ static bool issue(struct dma_write *u, const struct tick *t)
     if (u->s.count == 0 || t->now < j->ready_at) {
         return false;
     }
-    const uint32_t bytes = j->status == 0 ? cut(t, j) : 0;
-    if ((bytes == j->left || j->status != 0) && notifies(u, j) && !READY(t, u->done[j->client])) {
+    if (!writes(j)) {
+        return (!notifies(u, j) || READY(t, u->done[j->client])) && retire_empty(u, t, j);
+    }
+    if (t->now < u->s.issue.free_at || !READY(t, u->up_wr)) {
         return false;
     }
-    if (bytes == 0) {
-        return retire_empty(u, t, j);
-    }
-    if (!READY(t, u->up_wr) || t->now < u->s.issue.free_at) {
+    const uint32_t bytes = cut(u, j);
+    if (bytes == j->left && notifies(u, j) && !READY(t, u->done[j->client])) {
         return false;
     }
     send(u, t, j, bytes);
@@ -172,15 +183,16 @@ static void take(struct dma_write *u, const struct tick *t, uint32_t client)
     t->s->dma_write_requests++;
 }
 
-/* Clients with a request to be seen. */
+/* Clients with a request to be seen. Collected as bits of those without one, from the last on:
+ * fewer instructions than a shift for each. */
 static uint32_t visible(const struct dma_write *u, const struct tick *t)
 {
-    uint32_t set = 0;
+    uint32_t empty = 0;
 
-    for (uint32_t c = 0; c < DMA_WRITE_CLIENTS; c++) {
-        set |= (uint32_t)VALID(t, u->in[c]) << c;
+    for (uint32_t c = DMA_WRITE_CLIENTS; c-- > 0;) {
+        empty = 2 * empty + (t->now < u->in[c]->ctl.head_at);
     }
-    return set;
+    return empty ^ ((1U << DMA_WRITE_CLIENTS) - 1);
 }
 
 /* Takes one request, round robin. *more: another one can be taken next cycle. */
@@ -214,13 +226,13 @@ static uint64_t job_wake(const struct dma_write *u, const struct tick *t)
     if (u->s.count == 0) {
         return HCA_NEVER;
     }
-    const uint32_t bytes = j->status == 0 ? cut(t, j) : 0;
-    const bool last = bytes == j->left || j->status != 0;
-    if ((bytes != 0 && full(&u->up_wr->ctl)) ||
-        (last && notifies(u, j) && full(&u->done[j->client]->ctl))) {
+    if (writes(j) && full(&u->up_wr->ctl)) {
         return HCA_NEVER;
     }
-    at = bytes != 0 && at < u->s.issue.free_at ? u->s.issue.free_at : at;
+    if (notifies(u, j) && full(&u->done[j->client]->ctl) && (!writes(j) || cut(u, j) == j->left)) {
+        return HCA_NEVER;
+    }
+    at = writes(j) && at < u->s.issue.free_at ? u->s.issue.free_at : at;
     return at < j->ready_at ? j->ready_at : at;
 }
 

@@ -49,6 +49,8 @@ struct dma_write {
     struct dma_write_job *job;                    /* [jobs] a ring                         */
     uint32_t jobs;
     uint32_t entry_bytes;   /* largest entry of up_wr                                 */
+    uint32_t entry_most;    /* bytes that one may hold: trains, and one page              */
+    uint32_t mps_shift;     /* MPS is a power of two                                      */
     uint32_t copy;          /* store offset of one such place per slot of up_wr       */
     uint32_t engine_cycles; /* hca.dma_engine_ns                                      */
     struct {
