@@ -11,6 +11,7 @@
  * computed as P = G * x^16: its remainder is x^16 times the wanted one, which in reflected order
  * is the low half of the register. */
 struct crc_fold_poly {
+    uint64_t by256[2]; /* the same over 256 bytes: four registers of 64 bytes */
     uint64_t by64[2];  /* x^(64*8+32), x^(64*8-32) mod P: fold over 64 bytes */
     uint64_t by16[2];  /* x^(16*8+32), x^(16*8-32) mod P: fold over 16 bytes */
     uint64_t by8;      /* x^64 mod P */
