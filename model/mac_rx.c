@@ -198,25 +198,25 @@ static bool take_line(struct mac_rx *u, const struct tick *t)
     if (!VALID(t, u->net_in) || !READY(t, u->rx_frame) || !READY(t, u->rx_credit)) {
         return false;
     }
-    const struct frame f = *POP(t, u->net_in);
-    if (f.fc || (u->lanes == 0 && is_mac_control(t, &f))) {
-        if (f.fc && u->lanes != 0) {
-            take_fc(u, t, &f);
-        } else if (f.fc) {
+    const struct frame *const f = POP(t, u->net_in);
+    if (f->fc || (u->lanes == 0 && is_mac_control(t, f))) {
+        if (f->fc && u->lanes != 0) {
+            take_fc(u, t, f);
+        } else if (f->fc) {
             t->s->mac_rx_bad_control++;
         } else {
-            take_pause(u, t, &f);
+            take_pause(u, t, f);
         }
-        pool_give(&t->store->rx_pool, t->k, f.slot);
+        pool_give(&t->store->rx_pool, t->k, f->slot);
         return true;
     }
     uint32_t lane = 0;
     if (u->lanes != 0) {
-        lane = store_at(t->store, f.off)[0] >> 4;
+        lane = store_at(t->store, f->off)[0] >> 4;
         lane = lane < u->lanes ? lane : 0; /* a flipped bit: packet_parse will find it */
     }
-    if (accept(u, t, &f, lane, u->latency)) { /* what is dropped for want of room does not count */
-        u->s.abr[lane] = (uint16_t)((u->s.abr[lane] + fc_blocks(f.len)) % FC_BLOCKS_ROUND);
+    if (accept(u, t, f, lane, u->latency)) { /* what is dropped for want of room does not count */
+        u->s.abr[lane] = (uint16_t)((u->s.abr[lane] + fc_blocks(f->len)) % FC_BLOCKS_ROUND);
     }
     return true;
 }

@@ -111,12 +111,10 @@ static void stamp(const struct tick *t, const struct frame *f, uint64_t when)
 
 static void copy_out(struct mac_tx *u, const struct tick *t, const struct frame *f, uint64_t delay)
 {
-    struct frame out = *f;
+    const uint32_t place = out_place(u, t);
 
-    out.off = out_place(u, t);
-    out.slot = NO_SLOT;
-    memcpy(store_at(t->store, out.off), store_at(t->store, f->off), f->captured);
-    PASS(t, u->net_out, frame, delay, &out);
+    memcpy(store_at(t->store, place), store_at(t->store, f->off), f->captured);
+    PASS_EDIT(t, u->net_out, frame, delay, f, (slot_->off = place, slot_->slot = NO_SLOT));
 }
 
 static void send_data(struct mac_tx *u, const struct tick *t, const struct frame *f)

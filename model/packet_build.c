@@ -225,18 +225,17 @@ static void serve(struct packet_build *u, const struct tick *t, const struct pkt
     const bool rsp = m->source == SRC_RESPONDER;
     const bool fence = (m->flags & TXF_FENCE) != 0;
     const uint8_t status = fence ? (uint8_t)WC_OK : build(u, t, m, pool, slot);
-    struct pkt answer = *m;
 
-    answer.slot = NO_SLOT;
     if (fence || status != WC_OK) {
         give(t, pool, slot);
     }
     if (status != WC_OK) {
-        answer.status = status;
         t->s->packet_build_refused++;
-        PASS(t, rsp ? u->rsp_error : u->tx_error, pkt, 0, &answer);
+        PASS_EDIT(t, rsp ? u->rsp_error : u->tx_error, pkt, 0, m,
+                  (slot_->slot = NO_SLOT, slot_->status = status));
     } else if (fence || (m->flags & TXF_NOTIFY) != 0) {
-        PASS(t, rsp ? u->rsp_sent : u->tx_sent, pkt, fence ? u->latency : 0, &answer);
+        PASS_EDIT(t, rsp ? u->rsp_sent : u->tx_sent, pkt, fence ? u->latency : 0, m,
+                  slot_->slot = NO_SLOT);
     }
     if (status == WC_OK && !fence) {
         t->s->packet_build_packets++;
@@ -251,8 +250,8 @@ static bool take_data(struct packet_build *u, const struct tick *t)
     if (!VALID(t, u->rd_done) || !can_take(u, t, PEEK(u->rd_done))) {
         return false;
     }
-    const struct pkt m = *POP(t, u->rd_done);
-    serve(u, t, &m, POOL_TX, m.slot);
+    const struct pkt *const m = POP(t, u->rd_done);
+    serve(u, t, m, POOL_TX, m->slot);
     return true;
 }
 
@@ -262,8 +261,8 @@ static bool take_ack(struct packet_build *u, const struct tick *t)
         !can_take(u, t, PEEK(u->ack_job))) {
         return false;
     }
-    const struct pkt m = *POP(t, u->ack_job);
-    serve(u, t, &m, POOL_ACK, pool_take(&t->store->ack_pool, t->k));
+    const struct pkt *const m = POP(t, u->ack_job);
+    serve(u, t, m, POOL_ACK, pool_take(&t->store->ack_pool, t->k));
     return true;
 }
 

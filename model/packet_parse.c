@@ -169,20 +169,20 @@ struct act packet_parse_tick(struct packet_parse *u, const struct tick *t)
     if (t->now < u->s.free_at) {
         return WAKE_AT(u->s.free_at);
     }
-    const struct frame f = *POP(t, u->rx_frame);
-    struct pkt_hdr h = {0};
+    const struct frame *const f = POP(t, u->rx_frame);
+    struct pkt_hdr h;
     struct pkt_view v;
     uint32_t qn = NO_NUMBER;
-    const enum parse_drop_reason why = look(u, t, &f, &h, &v, &qn);
+    const enum parse_drop_reason why = look(u, t, f, &h, &v, &qn);
 
     if (why == PARSE_OK) {
-        hand_on(u, t, &f, &h, &v, qn);
+        hand_on(u, t, f, &h, &v, qn);
     } else {
         count_drop(t, why);
         TRACE(t, packet_parse, parse_drop, .dqpn = h.dqpn, .psn = h.psn, .opcode = h.opcode,
               .reason = (uint8_t)why);
-        pool_give(&t->store->rx_pool, t->k, f.slot);
+        pool_give(&t->store->rx_pool, t->k, f->slot);
     }
-    u->s.free_at = t->now + (f.len + BYTES_PER_CYCLE - 1) / BYTES_PER_CYCLE;
+    u->s.free_at = t->now + (f->len + BYTES_PER_CYCLE - 1) / BYTES_PER_CYCLE;
     return MOVED;
 }
