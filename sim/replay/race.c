@@ -3,6 +3,8 @@
  * report counts it as not comparable. */
 #include "sim/replay/replay_i.h"
 
+#include <string.h>
+
 /* Bytes an operation reads (src) or lets the adapter write (dst), by MR. */
 struct span {
     uint32_t mr;
@@ -51,6 +53,9 @@ static void judge(struct slot *a, struct slot *b)
     const bool ordered = a->op.qp == b->op.qp && writes_remote(a->op.kind) &&
                          writes_remote(b->op.kind); /* one QP writes in order */
 
+    if (a->raced && b->raced) {
+        return;
+    }
     if (overlap(&a->op, false, &b->op, false)) {
         a->raced = true; /* its source is overwritten by that of b */
     }
@@ -61,18 +66,25 @@ static void judge(struct slot *a, struct slot *b)
 }
 
 /* What most operations have: one local and one remote buffer. */
-static void outline(const struct hct_op *op, struct under_way *u)
+static struct under_way outline(const struct hct_op *op)
 {
-    struct span s[2 * SPANS];
-    unsigned n = spans(op, s, false);
+    const uint32_t mr = op->sge_count != 0 ? op->sge[0].mr : op->remote_mr;
+    struct under_way u = {.id = op->id, .mr = {mr, mr}}; /* from == to: overlaps nothing */
+    unsigned n = 0;
 
-    n += spans(op, s + n, true);
-    *u = (struct under_way){.id = op->id, .exact = n <= UNDER_WAY_SPANS};
-    for (unsigned i = 0; i < n && u->exact; i++) {
-        u->mr[i] = s[i].mr;
-        u->from[i] = s[i].from;
-        u->to[i] = s[i].to; /* from == to in what stays empty: overlaps nothing */
+    for (unsigned i = 0; i < op->sge_count && n < UNDER_WAY_SPANS; i++, n++) {
+        u.mr[n] = op->sge[i].mr;
+        u.from[n] = op->sge[i].off_bytes;
+        u.to[n] = op->sge[i].off_bytes + op->sge[i].len_bytes;
     }
+    if (op->remote_mr != HCT_NONE && n < UNDER_WAY_SPANS) {
+        u.mr[n] = op->remote_mr;
+        u.from[n] = op->remote_off_bytes;
+        u.to[n] = op->remote_off_bytes + hct_op_bytes(op);
+        n++;
+    }
+    u.exact = n == op->sge_count + (op->remote_mr != HCT_NONE ? 1U : 0U);
+    return u;
 }
 
 /* Whether the pair is worth a closer look. */
@@ -88,22 +100,96 @@ static bool near(const struct under_way *a, const struct under_way *b)
     return !a->exact || !b->exact;
 }
 
+/* Cells of CELL_BYTES that piece i touches, from *first on; 0: the piece is unused. */
+static uint64_t cells(const struct under_way *u, unsigned i, uint32_t *first)
+{
+    const uint64_t from = u->from[i], to = u->to[i];
+
+    *first = u->mr[i] * 61 + (uint32_t)(from / CELL_BYTES);
+    return to == 0 ? 0 : (to - (to > from)) / CELL_BYTES - from / CELL_BYTES + 1;
+}
+
+/* Those that do not fit the cells are compared with all. */
+static bool wide(const struct under_way *u)
+{
+    uint32_t first;
+    bool fits = u->exact;
+
+    for (unsigned i = 0; i < UNDER_WAY_SPANS; i++) {
+        fits = fits && cells(u, i, &first) <= CELLS_EACH;
+    }
+    return !fits;
+}
+
+/* Enters the operation at a place of posted, or takes it out. */
+static void mark(struct replay *r, uint32_t at, bool there)
+{
+    const struct under_way *const u = &r->posted[at];
+    uint64_t *const users = r->users[at / 64], bit = 1ULL << at % 64, on = there ? bit : 0;
+    uint32_t first;
+
+    if (wide(u)) {
+        users[CELLS] = (users[CELLS] & ~bit) | on;
+        return;
+    }
+    for (unsigned i = 0; i < UNDER_WAY_SPANS; i++) {
+        const uint32_t n = (uint32_t)cells(u, i, &first);
+        for (uint32_t c = first; c != first + n; c++) {
+            users[c % CELLS] = (users[c % CELLS] & ~bit) | on;
+        }
+    }
+}
+
+void race_index(struct replay *r)
+{
+    memset(r->users, 0, sizeof r->users);
+    for (uint32_t i = 0; i < r->posted_n; i++) {
+        mark(r, i, true);
+    }
+}
+
+/* Bit per operation of word w of posted that may touch bytes of u. */
+static uint64_t neighbours(const struct replay *r, uint32_t w, const struct under_way *u)
+{
+    uint64_t set = r->users[w][CELLS];
+    uint32_t first;
+
+    for (unsigned i = 0; i < UNDER_WAY_SPANS; i++) {
+        const uint32_t n = (uint32_t)cells(u, i, &first);
+        for (uint32_t c = first; c != first + n; c++) {
+            set |= r->users[w][c % CELLS];
+        }
+    }
+    return set;
+}
+
+static void judge_all(struct replay *r, const struct under_way *u, struct slot *b)
+{
+    const bool all = wide(u);
+
+    for (uint32_t w = 0; w * 64 < r->posted_n; w++) {
+        const uint32_t left = r->posted_n - w * 64;
+        const uint64_t those = left < 64 ? (1ULL << left) - 1 : ~0ULL;
+        for (uint64_t set = all ? those : neighbours(r, w, u); set != 0; set &= set - 1) {
+            const struct under_way *const a = &r->posted[w * 64 + (uint32_t)__builtin_ctzll(set)];
+            if (near(a, u)) {
+                judge(slot_of(r, a->id), b);
+            }
+        }
+    }
+}
+
 void race_post(struct replay *r, struct slot *b)
 {
-    struct under_way u;
-
     if (!r->o.check_payload) {
         return;
     }
-    outline(&b->op, &u);
-    for (uint32_t i = 0; i < r->posted_n; i++) {
-        if (near(&r->posted[i], &u)) {
-            judge(slot_of(r, r->posted[i].id), b);
-        }
-    }
+    const struct under_way u = outline(&b->op);
+    judge_all(r, &u, b);
     if (r->posted_n < POSTED_MAX) {
         b->posted_at = r->posted_n;
         r->posted[r->posted_n++] = u;
+        mark(r, b->posted_at, true);
     } else { /* more under way than are looked at */
         b->posted_at = POSTED_MAX;
         r->unlisted++;
@@ -119,8 +205,13 @@ void race_end(struct replay *r, struct slot *a)
         r->unlisted--;
     }
     if (a->posted_at < r->posted_n && r->posted[a->posted_at].id == a->op.id) {
-        const struct under_way last = r->posted[--r->posted_n];
-        r->posted[a->posted_at] = last;
-        slot_of(r, last.id)->posted_at = a->posted_at;
+        const uint32_t last = --r->posted_n;
+        mark(r, last, false);
+        if (a->posted_at != last) {
+            mark(r, a->posted_at, false);
+            r->posted[a->posted_at] = r->posted[last];
+            mark(r, a->posted_at, true);
+            slot_of(r, r->posted[last].id)->posted_at = a->posted_at;
+        }
     }
 }

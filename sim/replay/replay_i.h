@@ -63,8 +63,10 @@ struct qp_sent {
  */
 enum phase { CREATING, FILLING, RUNNING };
 
-/* An operation under way and the bytes it touches, if they are few pieces. */
-enum { UNDER_WAY_SPANS = 2 };
+/* An operation under way and the bytes it touches, if they are few pieces. Those that may share
+ * bytes are found by cells of an MR that each touches: looking at all of them took 3 % of the
+ * instructions of a 64 B message, with 64 under way. */
+enum { UNDER_WAY_SPANS = 2, CELL_BYTES = 512, CELLS_EACH = 16, CELLS = 2048 };
 struct under_way {
     uint64_t id;
     uint64_t from[UNDER_WAY_SPANS], to[UNDER_WAY_SPANS]; /* offsets in mr */
@@ -105,6 +107,8 @@ struct replay {
     enum phase phase;
     struct under_way posted[POSTED_MAX]; /* operations that race.c looks at */
     uint32_t posted_n, unlisted;         /* unlisted: under way, found no room there */
+    /* Per 64 places in posted a bit each, by cell of an MR; the last: compared with all. */
+    uint64_t users[POSTED_MAX / 64][CELLS + 1];
     replay_sink *sink;
     void *sink_arg;
     struct replay_figures f;
@@ -177,6 +181,7 @@ void release(struct replay *r); /* frees slots at the base that nobody needs    
 /* race.c */
 void race_post(struct replay *r, struct slot *b); /* b is being posted */
 void race_end(struct replay *r, struct slot *a);  /* a has ended       */
+void race_index(struct replay *r);                /* posted was loaded */
 
 /* lost.c: at the end, gives up receives that nothing will use; true: operations could be freed. */
 bool settle_lost(struct replay *r);

@@ -296,6 +296,7 @@ static bool get_done(struct replay *r, const struct stand *at, struct bytes_in *
             return bytes_bad(i, "an operation is posted that was not read");
         }
     }
+    race_index(r);
     return true;
 }
 
