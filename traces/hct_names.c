@@ -136,32 +136,36 @@ static uint64_t splitmix(uint64_t seed, uint64_t n)
 }
 
 /* One draw for a block of 8 words, which differ by a constant: additions are cheap, and all bytes
- * of a block and of neighbours still differ. */
+ * of a block and of neighbours still differ. Pairs of words, as gcc does not find them itself. */
 enum { BLOCK_WORDS = 8, BLOCK_BYTES = 64 };
-static const uint64_t word_step = 0xa0761d6478bd642full;
+typedef uint64_t pair __attribute__((vector_size(16)));
+#define STEP(n) (n) * 0xa0761d6478bd642full
 
-static void block(uint64_t seed, uint64_t n, uint64_t word[BLOCK_WORDS])
+static void block(uint64_t seed, uint64_t n, uint8_t to[BLOCK_BYTES])
 {
+    static const pair step[BLOCK_WORDS / 2] = {
+        {STEP(0), STEP(1)}, {STEP(2), STEP(3)}, {STEP(4), STEP(5)}, {STEP(6), STEP(7)}};
     const uint64_t first = splitmix(seed, n);
+    const pair both = {first, first};
 
-    for (unsigned i = 0; i < BLOCK_WORDS; i++) {
-        word[i] = first + i * word_step;
+    for (unsigned i = 0; i < BLOCK_WORDS / 2; i++) {
+        const pair word = both + step[i];
+        memcpy(to + i * sizeof word, &word, sizeof word);
     }
 }
 
 void hct_pattern(uint64_t seed, uint64_t off_bytes, void *to, size_t len_bytes)
 {
-    uint8_t *p = to;
-    uint64_t word[BLOCK_WORDS];
+    uint8_t *p = to, part[BLOCK_BYTES];
 
     while (len_bytes > 0) {
         const size_t skip = off_bytes % BLOCK_BYTES, room = BLOCK_BYTES - skip;
         const size_t n = room < len_bytes ? room : len_bytes;
-        block(seed, off_bytes / BLOCK_BYTES, word);
         if (n == BLOCK_BYTES) {
-            memcpy(p, word, BLOCK_BYTES);
+            block(seed, off_bytes / BLOCK_BYTES, p);
         } else {
-            memcpy(p, (const uint8_t *)word + skip, n);
+            block(seed, off_bytes / BLOCK_BYTES, part);
+            memcpy(p, part + skip, n);
         }
         p += n;
         off_bytes += n;

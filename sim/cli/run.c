@@ -91,14 +91,19 @@ static int fit(struct run *x)
     return hca_config_check(&x->config, &err) ? EXIT_OK : fail(EXIT_USAGE, err.text);
 }
 
+static void on_stage(void *arg, unsigned host, int hca, uint64_t at_ps, const struct trace_rec *rec)
+{
+    const struct run *const x = arg;
+
+    replay_event(x->y, host, hca, at_ps, rec);
+}
+
 static void on_event(void *arg, unsigned host, int hca, uint64_t at_ps, const struct trace_rec *rec)
 {
     struct run *const x = arg;
 
     replay_event(x->y, host, hca, at_ps, rec);
-    if (x->out.events != NULL) {
-        events_add(x->out.events, host, hca, at_ps, rec);
-    }
+    events_add(x->out.events, host, hca, at_ps, rec);
 }
 
 static const char *waiting(void *arg)
@@ -182,7 +187,8 @@ static int open_replay(struct run *x)
         return fail(status, err.text);
     }
     const uint64_t mask = x->o->events ? ~0ULL : 1ULL << EV_stage;
-    world_set_trace(x->w, mask, on_event, x);
+    world_event *const sink = x->out.events != NULL ? on_event : on_stage;
+    world_set_trace(x->w, mask, sink, x);
     if (!replay_setup(x->y, &err)) {
         return refuse(err.text);
     }
@@ -195,7 +201,7 @@ static int open_replay(struct run *x)
     }
     const struct checkpoint_run run = {&x->config.value, &o, x->o->trace, x->w, x->y, x->r};
     const int resumed = run_checkpoint_open(&x->checkpoint, x->o, &run);
-    world_set_trace(x->w, mask, on_event, x); /* a checkpoint holds the mask of its own run */
+    world_set_trace(x->w, mask, sink, x); /* a checkpoint holds the mask of its own run */
     return resumed;
 }
 

@@ -211,9 +211,7 @@ void replay_event(struct replay *r, unsigned host, int hca, uint64_t at_ps,
     if (rec->id == EV_stage && r->stamps != NULL) {
         struct ev_stage e;
         memcpy(&e, rec->args, sizeof e);
-        const uint64_t when =
-            e.at <= rec->cycle ? at_ps - (rec->cycle - e.at) * (1000000000 / r->p.core_clock_khz)
-                               : at_ps + (e.at - rec->cycle) * (1000000000 / r->p.core_clock_khz);
+        const uint64_t when = at_ps + (e.at - rec->cycle) * r->cycle_ps; /* may lie before */
         (void)stamps_add(r->stamps, e.mid - 1, e.stage, when);
     }
 }
@@ -309,6 +307,7 @@ struct replay *replay_open(struct world *w, const struct hca_param *p, const cha
     r->w = w;
     r->p = *p;
     r->o = *o;
+    r->cycle_ps = 1000000000 / p->core_clock_khz;
     r->hosts = world_hosts(w);
     const enum hct_status s = hct_open(path, &r->reader, err);
     if (s != HCT_OK) {

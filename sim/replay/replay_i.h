@@ -82,6 +82,7 @@ struct replay {
     struct world *w;
     struct hca_param p;
     struct replay_options o;
+    uint64_t cycle_ps;
     hct_reader *reader;
     const struct hct_resources *res;
     struct machine *machine[WORLD_HOSTS_MAX];

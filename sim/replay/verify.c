@@ -68,36 +68,50 @@ void note_grh(struct replay *r, const struct hct_op *recv)
 /* --- moving bytes ------------------------------------------------------------------------------
  */
 
-/* Bytes [off, off + len) of the message of an operation, as the trace knows them. */
-static bool message(const struct slot *s, uint64_t off, void *to, size_t len)
-{
-    if (s->op.payload == HCT_PAYLOAD_PATTERN) {
-        hct_pattern(s->op.payload_seed, off, to, len);
-        return true;
-    }
-    if (s->payload == NULL || off + len > s->payload_bytes) {
-        return false;
-    }
-    memcpy(to, s->payload + off, len);
-    return true;
-}
-
 static struct machine *machine_of_mr(const struct replay *r, uint32_t mr)
 {
     return r->machine[host_of_mr(r, mr)];
 }
 
+/* Whether the trace knows bytes [off, off + len) of the message of an operation, and they have a
+ * place in the MR. */
+static bool placed(const struct replay *r, const struct slot *s, uint32_t mr, uint64_t mr_off,
+                   uint64_t off, size_t len)
+{
+    const uint64_t bytes = r->res->mr[mr].len_bytes;
+
+    return mr_off <= bytes && len <= bytes - mr_off &&
+           (s->op.payload == HCT_PAYLOAD_PATTERN ||
+            (s->payload != NULL && off + len <= s->payload_bytes));
+}
+
+static void put_chunk(struct replay *r, const struct slot *s, uint32_t mr, uint64_t mr_off,
+                      uint64_t off, size_t len)
+{
+    while (len != 0) {
+        size_t run = 0;
+        uint8_t *const at = driver_mr_at(machine_of_mr(r, mr), r->mr_of[mr], mr_off, &run);
+        const size_t n = run < len ? run : len;
+        if (s->op.payload == HCT_PAYLOAD_PATTERN) {
+            hct_pattern(s->op.payload_seed, off, at, n);
+        } else {
+            memcpy(at, s->payload + off, n);
+        }
+        mr_off += n;
+        off += n;
+        len -= n;
+    }
+}
+
 static void put(struct replay *r, const struct slot *s, uint32_t mr, uint64_t mr_off, uint64_t off,
                 uint64_t len)
 {
-    uint8_t bytes[CHUNK];
-
     for (uint64_t done = 0; done < len;) {
         const size_t n = len - done < CHUNK ? (size_t)(len - done) : CHUNK;
-        if (!message(s, off + done, bytes, n) ||
-            !driver_mr_write(machine_of_mr(r, mr), r->mr_of[mr], mr_off + done, bytes, n)) {
+        if (!placed(r, s, mr, mr_off + done, off + done, n)) {
             return; /* outside the MR: the adapter answers that */
         }
+        put_chunk(r, s, mr, mr_off + done, off + done, n);
         done += n;
     }
 }
@@ -144,29 +158,53 @@ static void mismatch(struct replay *r, const struct slot *s, uint32_t mr, uint64
     }
 }
 
+/* Place of the first byte that is not as it should be; len: none. */
+static size_t differs(struct replay *r, const struct slot *s, uint32_t mr, uint64_t mr_off,
+                      uint64_t off, size_t len)
+{
+    uint8_t pattern[CHUNK];
+    size_t done = 0;
+
+    while (done < len) {
+        size_t run = 0;
+        const uint8_t *const got =
+            driver_mr_at(machine_of_mr(r, mr), r->mr_of[mr], mr_off + done, &run);
+        const uint8_t *want = pattern;
+        const size_t n = run < len - done ? run : len - done;
+        size_t i = 0;
+        if (s->op.payload == HCT_PAYLOAD_PATTERN) {
+            hct_pattern(s->op.payload_seed, off + done, pattern, n);
+        } else {
+            want = s->payload + off + done;
+        }
+        if (memcmp(want, got, n) != 0) {
+            while (want[i] == got[i]) {
+                i++;
+            }
+            return done + i;
+        }
+        done += n;
+    }
+    return len;
+}
+
 /* False: the bytes are not known or not there. */
 static bool same(struct replay *r, const struct slot *s, uint32_t mr, uint64_t mr_off, uint64_t off,
                  uint64_t len)
 {
-    uint8_t want[CHUNK], got[CHUNK];
-
     for (uint64_t done = 0; done < len;) {
         const size_t n = len - done < CHUNK ? (size_t)(len - done) : CHUNK;
-        if (!message(s, off + done, want, n) ||
-            !driver_mr_read(machine_of_mr(r, mr), r->mr_of[mr], mr_off + done, got, n)) {
+        if (!placed(r, s, mr, mr_off + done, off + done, n)) {
             return false;
         }
-        if (memcmp(want, got, n) != 0 && (s->raced || r->p.hca_relaxed_ordering != 0)) {
+        const size_t at = differs(r, s, mr, mr_off + done, off + done, n);
+        if (at < n && (s->raced || r->p.hca_relaxed_ordering != 0)) {
             /* Another operation under way uses the same bytes; or writes pass each other, and what
              * is seen last is not the last. */
             return false;
         }
-        if (memcmp(want, got, n) != 0) {
-            size_t i = 0;
-            while (want[i] == got[i]) {
-                i++;
-            }
-            mismatch(r, s, mr, mr_off + done + i);
+        if (at < n) {
+            mismatch(r, s, mr, mr_off + done + at);
             return true;
         }
         done += n;

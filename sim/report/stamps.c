@@ -111,27 +111,30 @@ static void give_record(struct stamps *s, struct op *o)
     s->spare[s->spares++] = o;
 }
 
+/* Slot of an operation that has no stamp yet; NULL: no memory. */
+__attribute__((noinline)) static struct op *begin(struct stamps *s, uint64_t id)
+{
+    if (2 * (s->used + 1) > s->slots && !grow(s)) {
+        return NULL;
+    }
+    struct op *const fresh = take_record(s);
+    if (fresh == NULL) {
+        return NULL;
+    }
+    fresh->id = id + 1;
+    fresh->n = fresh->lost = 0;
+    s->slot[find(s, id)] = fresh;
+    s->used++;
+    return fresh;
+}
+
 bool stamps_add(struct stamps *s, uint64_t id, uint8_t stage, uint64_t at_ps)
 {
-    uint64_t i = find(s, id);
+    struct op *const had = s->slot[find(s, id)], *const o = had != NULL ? had : begin(s, id);
 
-    if (s->slot[i] == NULL) {
-        if (2 * (s->used + 1) > s->slots) {
-            if (!grow(s)) {
-                return false;
-            }
-            i = find(s, id);
-        }
-        struct op *const fresh = take_record(s);
-        if (fresh == NULL) {
-            return false;
-        }
-        fresh->id = id + 1;
-        fresh->n = fresh->lost = 0;
-        s->slot[i] = fresh;
-        s->used++;
+    if (o == NULL) {
+        return false;
     }
-    struct op *const o = s->slot[i];
     if (o->n == PER_OP) {
         o->lost++;
         return true;
