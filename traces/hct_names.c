@@ -157,19 +157,21 @@ static void block(uint64_t seed, uint64_t n, uint8_t to[BLOCK_BYTES])
 void hct_pattern(uint64_t seed, uint64_t off_bytes, void *to, size_t len_bytes)
 {
     uint8_t *p = to, part[BLOCK_BYTES];
+    uint64_t n = off_bytes / BLOCK_BYTES;
+    size_t skip = off_bytes % BLOCK_BYTES;
 
     while (len_bytes > 0) {
-        const size_t skip = off_bytes % BLOCK_BYTES, room = BLOCK_BYTES - skip;
-        const size_t n = room < len_bytes ? room : len_bytes;
-        if (n == BLOCK_BYTES) {
-            block(seed, off_bytes / BLOCK_BYTES, p);
-        } else {
-            block(seed, off_bytes / BLOCK_BYTES, part);
-            memcpy(p, part + skip, n);
+        for (; skip == 0 && len_bytes >= BLOCK_BYTES; len_bytes -= BLOCK_BYTES, p += BLOCK_BYTES) {
+            block(seed, n++, p);
         }
-        p += n;
-        off_bytes += n;
-        len_bytes -= n;
+        const size_t room = BLOCK_BYTES - skip, took = room < len_bytes ? room : len_bytes;
+        if (took != 0) {
+            block(seed, n++, part);
+            memcpy(p, part + skip, took);
+        }
+        p += took;
+        len_bytes -= took;
+        skip = 0;
     }
 }
 
