@@ -81,11 +81,12 @@ static void accept_cqe(struct complete *u, const struct tick *t, struct wire_cqe
 /* Round robin over the two kinds of CQEs and arms. */
 static bool accept(struct complete *u, const struct tick *t)
 {
-    if (u->s.tail - u->s.head == COMPLETE_JOBS) {
+    const bool some = VALID(t, u->req_cqe) || VALID(t, u->rsp_cqe) || VALID(t, u->cq_arm);
+
+    if (!some || u->s.tail - u->s.head == COMPLETE_JOBS) {
         return false;
     }
-    for (uint32_t i = 0; i < INPUTS; i++) {
-        const uint32_t in = (u->s.next + i) % INPUTS;
+    for (uint32_t i = 0, in = u->s.next; i < INPUTS; i++, in = in == INPUTS - 1 ? 0 : in + 1) {
         if (in < 2 && VALID(t, in == 0 ? u->req_cqe : u->rsp_cqe)) {
             accept_cqe(u, t, in == 0 ? u->req_cqe : u->rsp_cqe);
         } else if (in == 2 && VALID(t, u->cq_arm)) {

@@ -132,8 +132,9 @@ enum ctx_serve context_serve(struct context *u, const struct tick *t, unsigned c
     return CS_ANSWERED;
 }
 
-static void unpin(struct context *u, const struct tick *t, const struct ctx_put *m)
+static bool unpin(struct context *u, const struct tick *t, struct wire_ctx_put *in)
 {
+    const struct ctx_put *const m = POP(t, in);
     struct ctx_cache *const c = &u->cache[m->kind];
 
     hca_assert(c->pins[m->cx] != 0);
@@ -142,20 +143,18 @@ static void unpin(struct context *u, const struct tick *t, const struct ctx_put 
     if (m->op == CTX_PUT_DROP) { /* its zeros are what memory gets */
         context_load(t, m->kind, m->cx, NULL);
     }
+    return true;
 }
 
 static bool take_puts(struct context *u, const struct tick *t)
 {
-    struct wire_ctx_put *const in[] = {u->ctx_put_cmd, u->ctx_put_wqe, u->ctx_put_req,
-                                       u->ctx_put_ack, u->ctx_put_rsp, u->ctx_put_cq};
-    bool moved = false;
+    bool moved = VALID(t, u->ctx_put_cmd) && unpin(u, t, u->ctx_put_cmd);
 
-    for (unsigned i = 0; i < sizeof in / sizeof in[0]; i++) {
-        if (VALID(t, in[i])) {
-            unpin(u, t, POP(t, in[i]));
-            moved = true;
-        }
-    }
+    moved |= VALID(t, u->ctx_put_wqe) && unpin(u, t, u->ctx_put_wqe);
+    moved |= VALID(t, u->ctx_put_req) && unpin(u, t, u->ctx_put_req);
+    moved |= VALID(t, u->ctx_put_ack) && unpin(u, t, u->ctx_put_ack);
+    moved |= VALID(t, u->ctx_put_rsp) && unpin(u, t, u->ctx_put_rsp);
+    moved |= VALID(t, u->ctx_put_cq) && unpin(u, t, u->ctx_put_cq);
     return moved;
 }
 
@@ -234,7 +233,9 @@ struct act context_tick(struct context *u, const struct tick *t)
     bool moved = take_puts(u, t);
 
     moved |= context_sink(u, t);
-    moved |= context_misses(u, t, 0, &left, &wake);
+    if (u->s.active != 0) {
+        moved |= context_misses(u, t, 0, &left, &wake);
+    }
     const uint32_t old = u->s.active;
     TAKE(CC_RX, rx_look);
     TAKE(CC_RSP, ctx_get_rsp);
@@ -242,7 +243,8 @@ struct act context_tick(struct context *u, const struct tick *t)
     TAKE(CC_WQE, ctx_get_wqe);
     TAKE(CC_CMD, ctx_get_cmd);
     TAKE(CC_GRANT, grant);
-    moved |=
-        context_misses(u, t, old, &left, &wake); /* what has just been set aside starts at once */
+    if (u->s.active != old) { /* what has just been set aside starts at once */
+        moved |= context_misses(u, t, old, &left, &wake);
+    }
     return moved && left ? AGAIN(t) : (struct act){moved, wake};
 }
