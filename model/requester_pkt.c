@@ -1,6 +1,7 @@
 /* requester_pkt.c: header fields of a packet and its pieces. */
 #include "model/requester.h"
 
+#include "model/packet/bytes.h"
 #include "model/packet/opcode.h"
 
 uint32_t req_mtu(const struct tick *t, const struct qp_static *s)
@@ -10,26 +11,6 @@ uint32_t req_mtu(const struct tick *t, const struct qp_static *s)
     const uint32_t mtu = ud || s->mtu_bytes < 256 ? port : s->mtu_bytes;
 
     return mtu < port ? mtu : port;
-}
-
-static uint64_t be64(const uint8_t *p)
-{
-    uint64_t v = 0;
-
-    for (unsigned i = 0; i < 8; i++) {
-        v = v << 8 | p[i];
-    }
-    return v;
-}
-
-static uint64_t be48(const uint8_t *p)
-{
-    uint64_t v = 0;
-
-    for (unsigned i = 0; i < 6; i++) {
-        v = v << 8 | p[i];
-    }
-    return v;
 }
 
 /* RC opcode of a packet: [last][first] of each operation. */
@@ -69,9 +50,9 @@ static void fill_address(struct pkt *h, const struct qp_static *s, const struct 
     const bool ud = s->type == QPT_UD || s->type == QPT_GSI;
     const struct av *const a = ud ? &w->av : &s->av;
 
-    h->dgid_hi = be64(a->dgid);
-    h->dgid_lo = be64(a->dgid + 8);
-    h->dmac = be48(a->dmac);
+    h->dgid_hi = be64_get(a->dgid);
+    h->dgid_lo = be64_get(a->dgid + 8);
+    h->dmac = be48_get(a->dmac);
     h->flow_label = a->flow_label;
     h->dlid = a->dlid;
     h->sgid_index = a->sgid_index;

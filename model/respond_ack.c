@@ -1,25 +1,16 @@
+#include "model/packet/bytes.h"
 #include "model/respond_i.h"
 
 enum { DEFAULT_PKEY = 0xffff };
-
-static uint64_t big_endian(const uint8_t *p, uint32_t n)
-{
-    uint64_t v = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        v = v << 8 | p[i];
-    }
-    return v;
-}
 
 void rsp_head(struct pkt *m, const struct qpc *c)
 {
     const struct av *const a = &c->s.av;
 
     *m = (struct pkt){
-        .dgid_hi = big_endian(a->dgid, 8),
-        .dgid_lo = big_endian(a->dgid + 8, 8),
-        .dmac = big_endian(a->dmac, 6),
+        .dgid_hi = be64_get(a->dgid),
+        .dgid_lo = be64_get(a->dgid + 8),
+        .dmac = be48_get(a->dmac),
         .qn = c->s.qn,
         .dqpn = c->s.dest_qpn,
         .sqpn = c->s.qpn,

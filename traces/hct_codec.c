@@ -143,24 +143,30 @@ bool hct_walk(const struct hct_field *f, const uint8_t *body, size_t bytes, size
 }
 
 /* Numbers from field 0 on into obj, while 8 bytes are left; returns how many fields. Nearly all
- * fields are numbers, and one switch on the width is half the work of a general step. */
+ * fields are numbers, and a step here is a third of a general one. */
 static uint32_t decode_numbers(const struct hct_field *f, uint32_t fields, const uint8_t *from,
                                size_t bytes, size_t *pos, uint8_t *obj)
 {
     size_t at = *pos;
     uint32_t i = 0;
 
-    for (; i < fields && bytes - at >= 8; i++) {
+    for (; i < fields && at + 8 <= bytes; i++) {
+        const uint8_t width = f[i].width;
         uint8_t *const to = obj + f[i].off;
-        switch (f[i].width) {
-        case HCT_U8: *to = from[at++]; continue;
-        case HCT_U16: memcpy(to, from + at, 2); break;
-        case HCT_U32: memcpy(to, from + at, 4); break;
-        case HCT_U64:
-        case HCT_I64: memcpy(to, from + at, 8); break;
-        default: *pos = at; return i;
+        if (width == HCT_U32) {
+            memcpy(to, from + at, 4);
+            at += 4;
+        } else if (width == HCT_U64 || width == HCT_I64) {
+            memcpy(to, from + at, 8);
+            at += 8;
+        } else if (width == HCT_U8) {
+            *to = from[at++];
+        } else if (width == HCT_U16) {
+            memcpy(to, from + at, 2);
+            at += 2;
+        } else {
+            break;
         }
-        at += width_bytes_of[f[i].width];
     }
     *pos = at;
     return i;

@@ -25,6 +25,11 @@ static inline uint64_t be64_get(const uint8_t *p)
     return __builtin_bswap64(v);
 }
 
+static inline uint64_t be48_get(const uint8_t *p)
+{
+    return (uint64_t)be16_get(p) << 32 | be32_get(p + 2);
+}
+
 static inline void be16_put(uint8_t *p, uint32_t v)
 {
     const uint16_t b = __builtin_bswap16((uint16_t)v);

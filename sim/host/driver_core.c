@@ -181,12 +181,16 @@ void machine_act(struct machine *m, uint64_t now_ps)
         if (m->f.recheck_at <= now_ps) {
             recheck(m, now_ps);
         }
+        m->f.next_due = m->f.recheck_at; /* lowered by jobs that start, and below */
         for (uint32_t c = 0; c < m->f.cores; c++) {
-            if (m->f.core[c].busy && m->f.core[c].due <= now_ps) {
+            struct core *const x = &m->f.core[c];
+            if (x->busy && x->due <= now_ps) {
                 run(m, now_ps, c);
             }
+            if (x->busy && x->due < m->f.next_due) {
+                m->f.next_due = x->due;
+            }
         }
-        set_next(m);
     }
 }
 

@@ -47,8 +47,8 @@ static void finish_one(struct replay *r, struct slot *s)
            : s->op.qp != HCT_NONE ? r->res->pd[r->res->qp[s->op.qp].pd].fn
                                   : r->res->pd[r->res->srq[s->op.srq].pd].fn;
     if (r->stamps != NULL && s->op.kind != HCT_RECV) {
-        const uint64_t retired = stamps_last(r->stamps, s->op.id, STAGE_retired);
-        end = s->silent && retired != 0 ? retired : end;
+        const uint64_t retired = s->silent ? stamps_last(r->stamps, s->op.id, STAGE_retired) : 0;
+        end = retired != 0 ? retired : end;
         stamps_take(r->stamps, s->op.id, s->post_ps, end,
                     s->silent ? STAGE_retired : STAGE_cqe_visible, &d.stages);
         s->first_in_ps = d.stages.last[STAGE_first_in];

@@ -100,42 +100,33 @@ static bool near(const struct under_way *a, const struct under_way *b)
     return !a->exact || !b->exact;
 }
 
-/* Cells of CELL_BYTES that piece i touches, from *first on; 0: the piece is unused. */
-static uint64_t cells(const struct under_way *u, unsigned i, uint32_t *first)
+/* Cells of CELL_BYTES that the pieces touch; those that do not fit are compared with all. */
+static struct cells cells(const struct under_way *u)
 {
-    const uint64_t from = u->from[i], to = u->to[i];
-
-    *first = u->mr[i] * 61 + (uint32_t)(from / CELL_BYTES);
-    return to == 0 ? 0 : (to - (to > from)) / CELL_BYTES - from / CELL_BYTES + 1;
-}
-
-/* Those that do not fit the cells are compared with all. */
-static bool wide(const struct under_way *u)
-{
-    uint32_t first;
-    bool fits = u->exact;
+    struct cells c = {.wide = !u->exact};
 
     for (unsigned i = 0; i < UNDER_WAY_SPANS; i++) {
-        fits = fits && cells(u, i, &first) <= CELLS_EACH;
+        const uint64_t from = u->from[i], to = u->to[i], first = from / CELL_BYTES;
+        const uint64_t n = to == 0 ? 0 : (to - (to > from)) / CELL_BYTES - first + 1;
+        c.first[i] = u->mr[i] * 61 + (uint32_t)first;
+        c.end[i] = c.first[i] + (uint32_t)n;
+        c.wide |= n > CELLS_EACH;
     }
-    return !fits;
+    return c;
 }
 
 /* Enters the operation at a place of posted, or takes it out. */
-static void mark(struct replay *r, uint32_t at, bool there)
+static void mark(struct replay *r, uint32_t at, const struct cells *c, bool there)
 {
-    const struct under_way *const u = &r->posted[at];
     uint64_t *const users = r->users[at / 64], bit = 1ULL << at % 64, on = there ? bit : 0;
-    uint32_t first;
 
-    if (wide(u)) {
+    if (c->wide) {
         users[CELLS] = (users[CELLS] & ~bit) | on;
         return;
     }
     for (unsigned i = 0; i < UNDER_WAY_SPANS; i++) {
-        const uint32_t n = (uint32_t)cells(u, i, &first);
-        for (uint32_t c = first; c != first + n; c++) {
-            users[c % CELLS] = (users[c % CELLS] & ~bit) | on;
+        for (uint32_t k = c->first[i]; k != c->end[i]; k++) {
+            users[k % CELLS] = (users[k % CELLS] & ~bit) | on;
         }
     }
 }
@@ -144,33 +135,31 @@ void race_index(struct replay *r)
 {
     memset(r->users, 0, sizeof r->users);
     for (uint32_t i = 0; i < r->posted_n; i++) {
-        mark(r, i, true);
+        r->cells[i] = cells(&r->posted[i]);
+        mark(r, i, &r->cells[i], true);
     }
 }
 
-/* Bit per operation of word w of posted that may touch bytes of u. */
-static uint64_t neighbours(const struct replay *r, uint32_t w, const struct under_way *u)
+/* Bit per operation of word w of posted that may touch bytes of the same cells. */
+static uint64_t neighbours(const struct replay *r, uint32_t w, const struct cells *c)
 {
     uint64_t set = r->users[w][CELLS];
-    uint32_t first;
 
     for (unsigned i = 0; i < UNDER_WAY_SPANS; i++) {
-        const uint32_t n = (uint32_t)cells(u, i, &first);
-        for (uint32_t c = first; c != first + n; c++) {
-            set |= r->users[w][c % CELLS];
+        for (uint32_t k = c->first[i]; k != c->end[i]; k++) {
+            set |= r->users[w][k % CELLS];
         }
     }
     return set;
 }
 
-static void judge_all(struct replay *r, const struct under_way *u, struct slot *b)
+static void judge_all(struct replay *r, const struct under_way *u, const struct cells *c,
+                      struct slot *b)
 {
-    const bool all = wide(u);
-
     for (uint32_t w = 0; w * 64 < r->posted_n; w++) {
         const uint32_t left = r->posted_n - w * 64;
         const uint64_t those = left < 64 ? (1ULL << left) - 1 : ~0ULL;
-        for (uint64_t set = all ? those : neighbours(r, w, u); set != 0; set &= set - 1) {
+        for (uint64_t set = c->wide ? those : neighbours(r, w, c); set != 0; set &= set - 1) {
             const struct under_way *const a = &r->posted[w * 64 + (uint32_t)__builtin_ctzll(set)];
             if (near(a, u)) {
                 judge(slot_of(r, a->id), b);
@@ -185,11 +174,13 @@ void race_post(struct replay *r, struct slot *b)
         return;
     }
     const struct under_way u = outline(&b->op);
-    judge_all(r, &u, b);
+    const struct cells c = cells(&u);
+    judge_all(r, &u, &c, b);
     if (r->posted_n < POSTED_MAX) {
         b->posted_at = r->posted_n;
-        r->posted[r->posted_n++] = u;
-        mark(r, b->posted_at, true);
+        r->posted[r->posted_n] = u;
+        r->cells[r->posted_n++] = c;
+        mark(r, b->posted_at, &c, true);
     } else { /* more under way than are looked at */
         b->posted_at = POSTED_MAX;
         r->unlisted++;
@@ -205,13 +196,14 @@ void race_end(struct replay *r, struct slot *a)
         r->unlisted--;
     }
     if (a->posted_at < r->posted_n && r->posted[a->posted_at].id == a->op.id) {
-        const uint32_t last = --r->posted_n;
-        mark(r, last, false);
-        if (a->posted_at != last) {
-            mark(r, a->posted_at, false);
-            r->posted[a->posted_at] = r->posted[last];
-            mark(r, a->posted_at, true);
-            slot_of(r, r->posted[last].id)->posted_at = a->posted_at;
+        const uint32_t at = a->posted_at, last = --r->posted_n;
+        mark(r, last, &r->cells[last], false);
+        if (at != last) {
+            mark(r, at, &r->cells[at], false);
+            r->posted[at] = r->posted[last];
+            r->cells[at] = r->cells[last];
+            mark(r, at, &r->cells[at], true);
+            slot_of(r, r->posted[at].id)->posted_at = at;
         }
     }
 }

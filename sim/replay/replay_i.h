@@ -74,6 +74,11 @@ struct under_way {
     bool exact; /* false: more pieces */
 };
 
+struct cells { /* of its pieces: [first, end) */
+    uint32_t first[UNDER_WAY_SPANS], end[UNDER_WAY_SPANS];
+    bool wide; /* too many, or not exact */
+};
+
 struct finished {
     uint64_t id, at_ps;
 };
@@ -108,6 +113,7 @@ struct replay {
     enum phase phase;
     struct under_way posted[POSTED_MAX]; /* operations that race.c looks at */
     uint32_t posted_n, unlisted;         /* unlisted: under way, found no room there */
+    struct cells cells[POSTED_MAX];
     /* Per 64 places in posted a bit each, by cell of an MR; the last: compared with all. */
     uint64_t users[POSTED_MAX / 64][CELLS + 1];
     replay_sink *sink;

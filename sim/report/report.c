@@ -227,20 +227,20 @@ static struct group *find(struct report *r, const struct replay_done *d)
 
 static void keep(struct group *g, const struct replay_done *d)
 {
-    const struct kept k = {d->op->id, d->bytes, d->latency_ps, d->stages};
+    uint64_t at = g->kept_n;
 
     g->seen++;
-    if (d->latency_ps > g->slowest.latency_ps || g->seen == 1) {
-        g->slowest = k;
-    }
-    if (g->kept_n < KEPT) {
-        g->kept[g->kept_n++] = k;
-        return;
-    }
-    g->lcg = g->lcg * 6364136223846793005ULL + 1442695040888963407ULL;
-    const uint64_t at = (g->lcg >> 20) % g->seen;
     if (at < KEPT) {
-        g->kept[at] = k;
+        g->kept_n++;
+    } else {
+        g->lcg = g->lcg * 6364136223846793005ULL + 1442695040888963407ULL;
+        at = (g->lcg >> 20) % g->seen;
+    }
+    if (at < KEPT) {
+        g->kept[at] = (struct kept){d->op->id, d->bytes, d->latency_ps, d->stages};
+    }
+    if (d->latency_ps > g->slowest.latency_ps || g->seen == 1) {
+        g->slowest = (struct kept){d->op->id, d->bytes, d->latency_ps, d->stages};
     }
 }
 
@@ -272,12 +272,18 @@ static void count_totals(struct report *r, const struct replay_done *d)
     }
 }
 
-static void count_stages(struct report *r, struct group *g, const struct replay_done *d)
+/* Apart from each other, so that the compiler adds two at once. */
+static void add_stages(uint64_t *restrict sum, const uint64_t *restrict ps)
 {
     for (unsigned s = 0; s < STAMP_STAGES; s++) {
-        g->stage_ps[s] += d->stages.ps[s];
-        r->stage_ps[s] += d->stages.ps[s];
+        sum[s] += ps[s];
     }
+}
+
+static void count_stages(struct report *r, struct group *g, const struct replay_done *d)
+{
+    add_stages(g->stage_ps, d->stages.ps);
+    add_stages(r->stage_ps, d->stages.ps);
     g->staged++;
     r->staged++;
     keep(g, d);
