@@ -94,9 +94,7 @@ static void grant_entry(struct context *u, const struct tick *t, unsigned client
     if (client == CC_GRANT) {
         push_go(u, t, msg, cx);
     } else if (client == CC_RX) {
-        struct rxp m = *(const struct rxp *)msg;
-        m.cx = (uint16_t)cx;
-        PASS(t, rx_out(u, &m), rxp, u->hit_cycles, &m);
+        PASS_EDIT(t, rx_out(u, msg), rxp, u->hit_cycles, msg, slot_->cx = (uint16_t)cx);
     } else {
         const struct ctx_get *const m = msg;
         c->flags[cx] |= m->op == CTX_GET ? 0 : CTX_EXCL;

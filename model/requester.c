@@ -3,6 +3,9 @@
 void requester_open(struct requester *u, struct opening *o)
 {
     req_row_open(u, o);
+    for (unsigned code = 0; code < 32; code++) {
+        u->ack_cycles[code] = req_ack_cycles(o->p, code);
+    }
 }
 
 /* A piece of a response has been sent to PCIe, or could not be placed. */

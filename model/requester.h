@@ -138,6 +138,7 @@ struct requester {
     struct req_list *list;              /* [lists]                                 */
     uint32_t *heap;                     /* [rows] rows by heap_key                 */
     struct req_queue todo, kick, wait;
+    uint64_t ack_cycles[32]; /* by timeout code                         */
     uint32_t rows, msgs, lists;
     uint32_t atom; /* store offset: 8 bytes per list          */
     struct {

@@ -16,7 +16,7 @@ static void end_by_ring(struct requester *u, const struct qp_tx *x)
 }
 
 /* What a grant takes over from the context: it cannot be seen when acknowledgements come. */
-static void refresh(const struct tick *t, struct req_qp *r, const struct qpc *q, uint32_t qn)
+static void refresh(const struct requester *u, struct req_qp *r, const struct qpc *q, uint32_t qn)
 {
     const struct qp_static *const s = &q->s;
 
@@ -27,7 +27,7 @@ static void refresh(const struct tick *t, struct req_qp *r, const struct qpc *q,
     r->sig_all = s->sig_all;
     r->retry_cnt = s->retry_cnt;
     r->rnr_cnt = s->rnr_retry;
-    r->timeout_cycles = s->type == QPT_RC ? req_ack_cycles(t->p, s->timeout) : 0;
+    r->timeout_cycles = s->type == QPT_RC ? u->ack_cycles[s->timeout & 31] : 0;
     r->handle = s->handle;
     r->cqn = s->send_cqn;
     r->pd = s->pd;
@@ -212,7 +212,7 @@ static void begin_grant(struct requester *u, const struct tick *t)
         req_end(u, QP_DONE_IDLE, false);
         return;
     }
-    refresh(t, r, q, k->qn);
+    refresh(u, r, q, k->qn);
     if (!r->live) {
         go_live(r, q);
     }

@@ -138,9 +138,10 @@ static void drop_lost_deps(hct_reader *r, struct hct_op *op)
 /* One op record into *op; HCT_END: an op to leave out. */
 static enum hct_status take_op(hct_reader *r, struct hct_op *op)
 {
-    struct hct_error why = {0};
+    struct hct_error why; /* not zeroed: 400 bytes */
     bool absent = false;
 
+    why.text[0] = '\0';
     enum hct_status st = decode(r, hct_builtin_type(HCT_ID_op), op);
     if (st != HCT_OK) {
         return st;

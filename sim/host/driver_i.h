@@ -241,18 +241,20 @@ static inline void *vec_at(const struct machine *m, enum vec_id v, uint32_t i)
 {
     return (uint8_t *)m->v[v].p + (size_t)i * m->v[v].size;
 }
-#define DRV(m, i)  ((struct drv *)vec_at((m), V_DRIVER, (i)))
-#define PD(m, i)   ((struct pd *)vec_at((m), V_PD, (i)))
-#define MR(m, i)   ((struct mr *)vec_at((m), V_MR, (i)))
-#define CQ(m, i)   ((struct cq *)vec_at((m), V_CQ, (i)))
-#define SRQ(m, i)  ((struct srq *)vec_at((m), V_SRQ, (i)))
-#define QP(m, i)   ((struct qp *)vec_at((m), V_QP, (i)))
-#define AH(m, i)   ((struct ah *)vec_at((m), V_AH, (i)))
-#define VM(m, i)   ((struct vm *)vec_at((m), V_VM, (i)))
-#define JOB(m, l)  ((struct job *)vec_at((m), V_JOB, (l)-1))
-#define STEP(m, l) ((struct step *)vec_at((m), V_STEP, (l)-1))
-#define SENT(m, l) ((struct sent *)vec_at((m), V_SENT, (l)-1))
-#define SEEN(m, l) ((struct visible *)vec_at((m), V_VISIBLE, (l)-1))
+/* The same with the size known to the compiler. */
+#define VEC(m, type, id, i) (&((struct type *)(m)->v[id].p)[i])
+#define DRV(m, i)          VEC(m, drv, V_DRIVER, i)
+#define PD(m, i)           VEC(m, pd, V_PD, i)
+#define MR(m, i)           VEC(m, mr, V_MR, i)
+#define CQ(m, i)           VEC(m, cq, V_CQ, i)
+#define SRQ(m, i)          VEC(m, srq, V_SRQ, i)
+#define QP(m, i)           VEC(m, qp, V_QP, i)
+#define AH(m, i)           VEC(m, ah, V_AH, i)
+#define VM(m, i)           VEC(m, vm, V_VM, i)
+#define JOB(m, l)          VEC(m, job, V_JOB, (l)-1)
+#define STEP(m, l)         VEC(m, step, V_STEP, (l)-1)
+#define SENT(m, l)         VEC(m, sent, V_SENT, (l)-1)
+#define SEEN(m, l)         VEC(m, visible, V_VISIBLE, (l)-1)
 
 /* Says why in err (may be NULL) and returns DRIVER_NONE. */
 __attribute__((format(printf, 2, 3))) uint32_t driver_refuse(struct hca_error *err,

@@ -159,7 +159,7 @@ static uint64_t place_of(const struct machine *m, const struct vm *v, uint32_t v
 
 static struct block *block_at(const struct machine *m, uint32_t vm, uint64_t gpa)
 {
-    return vec_at(m, V_BLOCK, VM(m, vm)->first_block + (uint32_t)(gpa / BLOCK_BYTES));
+    return VEC(m, block, V_BLOCK, VM(m, vm)->first_block + (uint32_t)(gpa / BLOCK_BYTES));
 }
 
 uint64_t mem_phys(const struct machine *m, uint32_t vm, uint64_t gpa)

@@ -55,7 +55,7 @@ uint32_t vec_more(struct machine *m, enum vec_id id, uint32_t n)
 {
     struct vec *const v = &m->v[id];
 
-    if (!grow(m, v, n)) {
+    if ((uint64_t)v->n + n > v->cap && !grow(m, v, n)) {
         return DRIVER_NONE;
     }
     memset((uint8_t *)v->p + (size_t)v->n * v->size, 0, (size_t)n * v->size);
@@ -185,14 +185,11 @@ void machine_close(struct machine *m)
 
 bool machine_mmio(struct machine *m, uint64_t *at_ps, struct mmio_req *out)
 {
-    struct mmio_out o;
-
-    if (!vec_take(m, V_MMIO, &o)) {
+    if (!vec_take(m, V_MMIO, &m->f.taken)) {
         return false;
     }
-    *at_ps = o.at_ps;
-    *out = o.m;
-    m->f.taken = o;
+    *at_ps = m->f.taken.at_ps;
+    *out = m->f.taken.m;
     return true;
 }
 

@@ -231,15 +231,18 @@ uint32_t wqe_send(struct machine *m, const struct qp *q, const struct driver_wr 
     if (*why != NULL) {
         return 0;
     }
+    if (!q->s.native) {
+        return pvrdma_send(m, q, w, to); /* leaves no gap */
+    }
     memset(to, 0, WQE_MAX);
-    return q->s.native ? native_send(m, q, w, index, to) : pvrdma_send(m, q, w, to);
+    return native_send(m, q, w, index, to);
 }
 
 uint32_t wqe_recv(struct machine *m, const struct driver_wr *w, bool native, uint32_t sges,
                   uint8_t to[WQE_MAX])
 {
-    memset(to, 0, WQE_MAX);
     if (native) {
+        memset(to, 0, WQE_MAX);
         (void)put_native_sges(m, w, to);
         return sges * (uint32_t)sizeof(struct pv_sge);
     }
