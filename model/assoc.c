@@ -10,6 +10,10 @@ void assoc_open(struct assoc *c, struct arena *a, uint64_t lines, uint64_t ways)
         buckets *= 2;
     }
     *c = (struct assoc){.lines = (uint32_t)lines, .ways = (uint32_t)ways, .buckets = buckets};
+    c->bucket = arena_take(a, buckets * sizeof *c->bucket);
+    for (uint32_t b = 0; c->bucket != NULL && b < buckets; b++) {
+        c->bucket[b] = ASSOC_NONE;
+    }
     if (lines == 0) {
         return;
     }
@@ -18,12 +22,8 @@ void assoc_open(struct assoc *c, struct arena *a, uint64_t lines, uint64_t ways)
     c->line = arena_take(a, lines * sizeof *c->line);
     c->newest = arena_take(a, c->sets * sizeof *c->newest);
     c->oldest = arena_take(a, c->sets * sizeof *c->oldest);
-    c->bucket = arena_take(a, buckets * sizeof *c->bucket);
     if (c->line == NULL || c->newest == NULL || c->oldest == NULL || c->bucket == NULL) {
         return; /* the handle is not opened then */
-    }
-    for (uint32_t b = 0; b < buckets; b++) {
-        c->bucket[b] = ASSOC_NONE;
     }
     for (uint32_t i = 0; i < lines; i++) { /* set s owns lines s * ways .. s * ways + ways - 1 */
         const bool first = i % ways == 0, last = i % ways == ways - 1;
@@ -32,23 +32,6 @@ void assoc_open(struct assoc *c, struct arena *a, uint64_t lines, uint64_t ways)
         c->newest[i / ways] = first ? i : c->newest[i / ways];
         c->oldest[i / ways] = i;
     }
-}
-
-static uint32_t *bucket_of(const struct assoc *c, uint64_t key)
-{
-    return &c->bucket[(key * 0x9e3779b97f4a7c15ULL >> 32) & (c->buckets - 1)];
-}
-
-uint32_t assoc_find(const struct assoc *c, uint64_t key)
-{
-    if (c->lines == 0) {
-        return ASSOC_NONE;
-    }
-    uint32_t i = *bucket_of(c, key);
-    while (i != ASSOC_NONE && c->line[i].key != key) {
-        i = c->line[i].chain;
-    }
-    return i;
 }
 
 static void unlink_line(struct assoc *c, uint32_t i)
@@ -60,13 +43,10 @@ static void unlink_line(struct assoc *c, uint32_t i)
     *(l->older == ASSOC_NONE ? &c->oldest[set] : &c->line[l->older].newer) = l->newer;
 }
 
-void assoc_touch(struct assoc *c, uint32_t i)
+void assoc_renew(struct assoc *c, uint32_t i)
 {
     const uint32_t set = i / c->ways;
 
-    if (c->newest[set] == i) {
-        return;
-    }
     unlink_line(c, i);
     c->line[i].newer = ASSOC_NONE;
     c->line[i].older = c->newest[set];
@@ -77,7 +57,7 @@ void assoc_touch(struct assoc *c, uint32_t i)
 void assoc_drop(struct assoc *c, uint32_t i)
 {
     const uint32_t set = i / c->ways;
-    uint32_t *at = bucket_of(c, c->line[i].key);
+    uint32_t *at = assoc_bucket(c, c->line[i].key);
 
     hca_assert(c->line[i].valid != 0);
     while (*at != i) {
@@ -105,7 +85,7 @@ uint32_t assoc_insert(struct assoc *c, uint64_t key, uint64_t index, bool *evict
         assoc_drop(c, i);
         *evicted = true;
     }
-    uint32_t *const head = bucket_of(c, key);
+    uint32_t *const head = assoc_bucket(c, key);
     c->line[i].key = key;
     c->line[i].valid = 1;
     c->line[i].chain = *head;

@@ -26,11 +26,29 @@ struct assoc {
 /* lines may be 0: nothing is ever found or kept. lines / ways must be a power of two. */
 void assoc_open(struct assoc *c, struct arena *a, uint64_t lines, uint64_t ways);
 
-/* Line of a key, ASSOC_NONE when absent; the order of use stays. */
-uint32_t assoc_find(const struct assoc *c, uint64_t key);
+static inline uint32_t *assoc_bucket(const struct assoc *c, uint64_t key)
+{
+    return &c->bucket[(key * 0x9e3779b97f4a7c15ULL >> 32) & (c->buckets - 1)];
+}
 
-/* Makes a line the most recently used one of its set. */
-void assoc_touch(struct assoc *c, uint32_t line);
+/* Line of a key, ASSOC_NONE when absent; the order of use stays. */
+static inline uint32_t assoc_find(const struct assoc *c, uint64_t key)
+{
+    uint32_t i = *assoc_bucket(c, key);
+    while (i != ASSOC_NONE && c->line[i].key != key) {
+        i = c->line[i].chain;
+    }
+    return i;
+}
+
+/* Makes a line the most recently used one of its set; assoc_renew: one that is not yet. */
+void assoc_renew(struct assoc *c, uint32_t line);
+static inline void assoc_touch(struct assoc *c, uint32_t line)
+{
+    if (c->line[line].newer != ASSOC_NONE) {
+        assoc_renew(c, line);
+    }
+}
 
 /* Line for a key that is absent, in the set with these index bits; replaces the oldest line of the
  * set (*evicted when that held a key). ASSOC_NONE only when there are no lines. */

@@ -140,6 +140,13 @@ static inline struct iommu_fn *iommu_figures(struct iommu *u, const struct tlp *
 /* --- iommu_look.c: context cache, IOTLB, paging-structure caches --- */
 void iommu_open_caches(struct iommu *u, struct opening *o);
 
+/* Tags carry the domain, not the requester: functions of one domain share entries. */
+enum { IOMMU_PAGE_BITS = 45 }; /* page numbers of 57-bit addresses */
+static inline uint64_t iommu_key(uint16_t did, uint64_t addr, unsigned level)
+{
+    return (uint64_t)did << IOMMU_PAGE_BITS | addr >> vtd_shift(level);
+}
+
 /* What the caches say about an access of requester rid to addr; changes nothing. */
 struct iommu_look iommu_look(const struct iommu *u, uint16_t rid, uint64_t addr);
 /* The same behind a known context entry. */

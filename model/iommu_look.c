@@ -1,13 +1,5 @@
 #include "model/iommu.h"
 
-enum { PAGE_BITS = 45 }; /* page numbers of 57-bit addresses */
-
-/* Tags carry the domain, not the requester: functions of one domain share entries. */
-static uint64_t key(uint16_t did, uint64_t addr, unsigned level)
-{
-    return (uint64_t)did << PAGE_BITS | addr >> vtd_shift(level);
-}
-
 void iommu_open_caches(struct iommu *u, struct opening *o)
 {
     const struct hca_param *const p = o->p;
@@ -48,7 +40,7 @@ bool iommu_look_page(const struct iommu *u, const struct iommu_ctx *c, uint64_t 
         return true;
     }
     for (unsigned size = 0; size < IOMMU_SIZES; size++) {
-        *line = assoc_find(&u->tlb_tag[size], key(c->did, addr, size + 1));
+        *line = assoc_find(&u->tlb_tag[size], iommu_key(c->did, addr, size + 1));
         if (*line != ASSOC_NONE) {
             leaf->base = u->tlb[size][*line].base;
             leaf->rights = u->tlb[size][*line].rights;
@@ -121,7 +113,7 @@ void iommu_fill_ctx(struct iommu *u, uint16_t rid, const struct iommu_ctx *c)
 void iommu_fill_tlb(struct iommu *u, const struct tick *t, uint16_t did, uint64_t addr,
                     const struct iommu_leaf *leaf)
 {
-    const uint64_t k = key(did, addr, leaf->size + 1U);
+    const uint64_t k = iommu_key(did, addr, leaf->size + 1U);
     const uint64_t index = did ^ (addr >> vtd_shift(leaf->size + 1U));
     bool evicted;
     const uint32_t line = obtain(&u->tlb_tag[leaf->size], k, index, &evicted);
@@ -134,7 +126,7 @@ void iommu_fill_psc(struct iommu *u, uint16_t did, uint64_t addr, unsigned level
                     struct iommu_psc entry)
 {
     bool evicted;
-    const uint32_t line = obtain(&u->psc_tag[level], key(did, addr, level), 0, &evicted);
+    const uint32_t line = obtain(&u->psc_tag[level], iommu_key(did, addr, level), 0, &evicted);
 
     if (line != ASSOC_NONE) {
         u->psc[level][line] = entry;
@@ -145,7 +137,7 @@ unsigned iommu_find_psc(struct iommu *u, uint16_t did, uint64_t addr, unsigned l
                         struct iommu_psc *entry)
 {
     for (unsigned level = 2; level <= levels; level++) {
-        const uint32_t line = assoc_find(&u->psc_tag[level], key(did, addr, level));
+        const uint32_t line = assoc_find(&u->psc_tag[level], iommu_key(did, addr, level));
         if (line != ASSOC_NONE) {
             assoc_touch(&u->psc_tag[level], line);
             *entry = u->psc[level][line];

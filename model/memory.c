@@ -18,7 +18,13 @@ void memory_open(struct memory *u, struct opening *o)
     const uint64_t sets = p->host_llc_bytes / MEM_SECTOR / MEM_WAYS;
 
     u->ops = memory_ops(p);
-    u->slots = (uint32_t)p->host_mem_parallelism;
+    u->runs = 1;
+    while (u->runs < p->host_mem_parallelism) {
+        u->runs *= 2;
+    }
+    u->fn_mask = p->pcie_ido != 0 ? MEM_STREAMS / HOST_HCAS_MAX - 1 : 0;
+    u->ddio = p->host_ddio != 0;
+    u->warm = p->host_buffer_state == HCA_HOST_BUFFER_STATE_WARM;
     u->sets = sets == 0 ? 1 : (uint32_t)sets;
     u->hit = ns_cycles(p, p->host_llc_hit_ns);
     u->miss = ns_cycles(p, p->host_dram_ns);
@@ -27,10 +33,14 @@ void memory_open(struct memory *u, struct opening *o)
     u->s.dram =
         (struct serial){.num = p->core_clock_khz * BITS_PER_BYTE, .den = p->host_mem_mbps * KILO};
     u->op = arena_take(o->a, u->ops * sizeof *u->op);
-    u->slot = arena_take(o->a, u->slots * sizeof *u->slot);
+    u->servers = arena_take(o->a, u->runs * sizeof *u->servers);
     u->settled = arena_take(o->a, MEM_STREAMS * sizeof *u->settled);
     u->tag = arena_take(o->a, (size_t)u->sets * MEM_WAYS * sizeof *u->tag);
     u->s.first = u->s.last = MEM_NONE;
+    u->s.due = HCA_NEVER;
+    if (u->servers != NULL) {
+        u->servers[u->s.tail++].n = (uint32_t)p->host_mem_parallelism; /* free from cycle 0 on */
+    }
     if (u->op != NULL) {
         for (uint32_t i = 0; i < u->ops; i++) {
             u->op[i].next = i + 1 < u->ops ? i + 1 : MEM_NONE;
@@ -38,11 +48,11 @@ void memory_open(struct memory *u, struct opening *o)
     }
 }
 
-static uint64_t *settled(const struct memory *u, const struct tick *t, const struct tlp *m)
+static uint64_t *settled(const struct memory *u, const struct tlp *m)
 {
-    const uint32_t fn = t->p->pcie_ido != 0 ? m->rid & 0xff : 0;
+    const uint32_t fns = MEM_STREAMS / HOST_HCAS_MAX;
 
-    return &u->settled[(uint32_t)m->hca % (MEM_STREAMS / 256) * 256 + fn];
+    return &u->settled[m->hca % HOST_HCAS_MAX * fns + (m->rid & u->fn_mask)];
 }
 
 /* Sorts a new operation in, behind all that are due no later. */
@@ -58,6 +68,7 @@ static void insert(struct memory *u, uint32_t i)
     u->op[i].next = before;
     *(after == MEM_NONE ? &u->s.first : &u->op[after].next) = i;
     *(before == MEM_NONE ? &u->s.last : &u->op[before].prev) = i;
+    u->s.due = u->op[u->s.first].due;
     u->s.youngest = u->op[i].due > u->s.youngest ? u->op[i].due : u->s.youngest;
 }
 
@@ -68,125 +79,74 @@ static struct mem_op *take(struct memory *u, uint32_t *i)
     return &u->op[*i];
 }
 
-/* Serves lines first .. last of a sector from the cycle `from` on, those of `missed` by DRAM; the
- * cycle in which the last is done. A line occupies a server; servers are used in turn, as a queue
- * of outstanding requests is. */
-static uint64_t serve_lines(struct memory *u, uint64_t from, uint32_t first, uint32_t last,
-                            uint32_t missed, uint64_t remote)
-{
-    const uint64_t hit = u->hit + remote;
-    uint32_t next = u->s.next_slot;
-    uint64_t done = 0;
-
-    for (uint32_t line = first; missed == 0 && line <= last; line++) {
-        uint64_t *const slot = &u->slot[next];
-        *slot = (from > *slot ? from : *slot) + hit;
-        done = *slot > done ? *slot : done;
-        next = next + 1 < u->slots ? next + 1 : 0;
-    }
-    for (uint32_t line = first; missed != 0 && line <= last; line++) {
-        uint64_t *const slot = &u->slot[next];
-        uint64_t start = from > *slot ? from : *slot;
-        if ((missed >> line & 1) != 0) {
-            start = start > u->s.dram.free_at ? start : u->s.dram.free_at;
-            (void)serial_take(&u->s.dram, start, MEM_LINE);
-            *slot = start + u->miss + remote;
-        } else {
-            *slot = start + hit;
-        }
-        done = *slot > done ? *slot : done;
-        next = next + 1 < u->slots ? next + 1 : 0;
-    }
-    u->s.next_slot = next;
-    return done;
-}
-
-/* Serves all lines of a request; the cycle in which its bytes are to be copied, so that they are
- * there when the service time is over. */
-static uint64_t serve(struct memory *u, const struct tick *t, uint64_t from, uint64_t phys,
-                      uint32_t len, enum mem_use use)
-{
-    const uint64_t remote = phys >> HOST_VM_SHIFT != 0 ? u->remote : 0;
-    uint64_t done = from + 1;
-
-    while (len > 0) {
-        const uint32_t at = (uint32_t)(phys % MEM_SECTOR), room = MEM_SECTOR - at;
-        const uint32_t n = len < room ? len : room;
-        const uint32_t first = at / MEM_LINE, last = (at + n - 1) / MEM_LINE;
-        const uint32_t missed = memory_llc(u, t, phys, n, use);
-        const uint64_t end = serve_lines(u, from, first, last, missed, remote);
-        const uint32_t misses = (uint32_t)__builtin_popcount(missed);
-
-        done = end > done ? end : done;
-        t->s->memory_llc_misses += misses;
-        t->s->memory_llc_hits += last - first + 1 - misses;
-        t->s->memory_remote_lines += remote != 0 ? last - first + 1 : 0;
-        phys += n;
-        len -= n;
-    }
-    return done - 1;
-}
-
 /* Interrupts and status writes need no server. */
 static bool can_accept(const struct memory *u, const struct tick *t, bool lines, uint64_t *wake)
 {
     if (u->s.free == MEM_NONE) { /* until an operation ends: memory_tick comes back then */
         return false;
     }
-    if (lines && u->slot[u->s.next_slot] > t->now) {
-        *wake = u->slot[u->s.next_slot] < *wake ? u->slot[u->s.next_slot] : *wake;
+    const uint64_t free_at = memory_next(u)->free_at;
+    if (lines && free_at > t->now) {
+        *wake = free_at < *wake ? free_at : *wake;
         return false;
     }
     return true;
 }
 
-static void accept_read(struct memory *u, const struct tick *t, struct mem_op *op)
+static uint64_t later(uint64_t a, uint64_t b)
 {
-    const struct tlp *const m = &op->m;
-    uint64_t *const old = settled(u, t, m);
-    const bool may_pass = (m->attr & TLP_ATTR_RO) != 0;
-    const uint64_t from = may_pass || *old < t->now ? t->now : *old + 1;
-
-    op->kind = OP_READ;
-    op->due = serve(u, t, from, m->addr, m->len, MEM_USE_READ);
+    return a > b ? a : b;
 }
 
-static void accept_write(struct memory *u, const struct tick *t, struct mem_op *op)
+/* A read starts when older writes are visible. */
+static uint64_t due_of_read(struct memory *u, const struct tick *t, const struct tlp *m,
+                            uint64_t old)
 {
-    const struct tlp *const m = &op->m;
-    uint64_t *const old = settled(u, t, m);
+    const bool may_pass = (m->attr & TLP_ATTR_RO) != 0;
+    const uint64_t from = may_pass || old < t->now ? t->now : old + 1;
 
-    op->kind = OP_WRITE;
-    op->due = serve(u, t, t->now, m->addr, m->len, MEM_USE_WRITE);
-    if ((m->attr & TLP_ATTR_RO) == 0 && op->due < *old) {
-        op->due = *old;
-    }
-    *old = op->due > *old ? op->due : *old;
+    return memory_serve(u, t, from, m->addr, m->len, MEM_USE_READ);
+}
+
+static uint64_t due_of_write(struct memory *u, const struct tick *t, const struct tlp *m,
+                             uint64_t *old)
+{
+    const uint64_t served = memory_serve(u, t, t->now, m->addr, m->len, MEM_USE_WRITE);
+    const uint64_t due = (m->attr & TLP_ATTR_RO) != 0 ? served : later(served, *old);
+
+    *old = later(due, *old);
+    return due;
 }
 
 static bool accept_io(struct memory *u, const struct tick *t, uint64_t *wake)
 {
+    const struct tlp *const m = PEEK(u->mem_io);
+    const unsigned type = m->type;
     uint32_t i;
 
-    if (!VALID(t, u->mem_io)) {
-        return false;
-    }
-    const unsigned type = PEEK(u->mem_io)->type;
     if (!can_accept(u, t, type == TLP_MRD || type == TLP_MWR, wake)) {
         return false;
     }
     struct mem_op *const op = take(u, &i);
-    op->m = *POP(t, u->mem_io);
-    switch (op->m.type) {
-    case TLP_MRD: accept_read(u, t, op); break;
-    case TLP_MWR: accept_write(u, t, op); break;
+    op->m = *m;
+    (void)POP(t, u->mem_io);
+    uint64_t *const old = settled(u, m);
+    switch (type) {
+    case TLP_MRD:
+        op->kind = OP_READ;
+        op->due = due_of_read(u, t, m, *old);
+        break;
+    case TLP_MWR:
+        op->kind = OP_WRITE;
+        op->due = due_of_write(u, t, m, old);
+        break;
     case TLP_SYNC:
         op->kind = OP_SYNC;
-        op->due = u->s.youngest > t->now ? u->s.youngest : t->now;
+        op->due = later(u->s.youngest, t->now);
         break;
     default:
         op->kind = OP_INTERRUPT;
-        op->due = *settled(u, t, &op->m) > t->now ? *settled(u, t, &op->m) : t->now;
+        op->due = later(*old, t->now);
         break;
     }
     insert(u, i);
@@ -197,7 +157,7 @@ static bool accept_walk(struct memory *u, const struct tick *t, uint64_t *wake)
 {
     uint32_t i;
 
-    if (!VALID(t, u->mem_walk) || !can_accept(u, t, true, wake)) {
+    if (!can_accept(u, t, true, wake)) {
         return false;
     }
     struct mem_op *const op = take(u, &i);
@@ -206,7 +166,7 @@ static bool accept_walk(struct memory *u, const struct tick *t, uint64_t *wake)
     op->cookie = m->cookie;
     op->len = m->len;
     op->kind = OP_WALK;
-    op->due = serve(u, t, t->now, m->addr, m->len, MEM_USE_WALK);
+    op->due = memory_serve(u, t, t->now, m->addr, m->len, MEM_USE_WALK);
     t->s->memory_walk_reads++;
     insert(u, i);
     return true;
@@ -337,27 +297,23 @@ static bool finish(struct memory *u, const struct tick *t, struct mem_op *op)
 }
 
 /* Ends what is due, in order of due times. True: something ended. */
-static bool finish_due(struct memory *u, const struct tick *t, uint64_t *wake)
+static bool finish_due(struct memory *u, const struct tick *t)
 {
     bool moved = false;
 
-    while (u->s.first != MEM_NONE && u->op[u->s.first].due <= t->now) {
+    do {
         const uint32_t i = u->s.first;
-        if (!finish(u, t, &u->op[i])) {
+        struct mem_op *const op = &u->op[i];
+        if (!finish(u, t, op)) {
             break;
         }
-        u->s.first = u->op[i].next;
-        *(u->s.first == MEM_NONE ? &u->s.last : &u->op[u->s.first].prev) = MEM_NONE;
-        u->op[i].next = u->s.free;
+        u->s.first = op->next;
+        *(op->next == MEM_NONE ? &u->s.last : &u->op[op->next].prev) = MEM_NONE;
+        u->s.due = op->next == MEM_NONE ? HCA_NEVER : u->op[op->next].due;
+        op->next = u->s.free;
         u->s.free = i;
         moved = true;
-    }
-    if (u->s.first != MEM_NONE) {
-        const uint64_t due = u->op[u->s.first].due;
-        if (due > t->now || moved) {
-            *wake = due < *wake ? due : *wake;
-        }
-    }
+    } while (u->s.due <= t->now);
     return moved;
 }
 
@@ -365,12 +321,17 @@ struct act memory_tick(struct memory *u, const struct tick *t)
 {
     const bool full = u->s.free == MEM_NONE;
     uint64_t wake = HCA_NEVER;
-    bool moved = accept_walk(u, t, &wake);
+    bool moved = VALID(t, u->mem_walk) && accept_walk(u, t, &wake);
 
-    moved |= accept_io(u, t, &wake);
-    if (finish_due(u, t, &wake)) {
-        moved = true;
-        wake = full ? t->now : wake;
+    if (VALID(t, u->mem_io)) {
+        moved |= accept_io(u, t, &wake);
     }
-    return (struct act){moved, wake};
+    const bool ended = u->s.due <= t->now && finish_due(u, t);
+    if (u->s.due < wake && (u->s.due > t->now || ended)) {
+        wake = u->s.due;
+    }
+    if (ended && full) {
+        wake = t->now;
+    }
+    return (struct act){moved || ended, wake};
 }

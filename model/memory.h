@@ -27,6 +27,12 @@ struct mem_op {
     uint8_t kind, len;
 };
 
+/* Line servers that follow each other in the turn and are free from the same cycle on. */
+struct mem_servers {
+    uint64_t free_at;
+    uint32_t n;
+};
+
 struct memory {
     struct wire_tlp *mem_io;         /* in, from iommu */
     struct wire_mem_req *mem_walk;   /* in, from iommu */
@@ -35,16 +41,20 @@ struct memory {
     struct wire_seen *seen;          /* out, to edge   */
     struct wire_irq *irq;            /* out, to edge   */
     struct mem_op *op;               /* [ops]                                              */
-    uint64_t *slot;                  /* [slots] cycle at which each line server is free     */
+    struct mem_servers *servers;     /* [runs] ring of line servers, next one first */
     uint64_t *settled;               /* [MEM_STREAMS] cycle in which older writes are visible */
     uint64_t *tag;                   /* [sets * MEM_WAYS] (sector + 1) << 16 | dirty << 8 | present,
                                         most recently used first, 0: unused                 */
-    uint32_t ops, slots, sets;
+    uint32_t ops, runs, sets;        /* runs: a power of two, at least the line servers  */
+    uint32_t fn_mask;                /* of the function in a stream's number, 0: not part of it */
+    bool ddio, warm;
     uint64_t hit, miss, remote; /* cycles */
     struct {
         struct serial dram;
         uint64_t youngest; /* greatest due so far */
-        uint32_t first, last, free, next_slot;
+        uint64_t due;      /* of the first operation, never: there is none */
+        uint32_t first, last, free;
+        uint32_t head, tail; /* of the servers, free running */
     } s;
 };
 
@@ -54,10 +64,23 @@ struct act memory_tick(struct memory *u, const struct tick *t);
 /* Operations under way at most: what host.c provides byte buffers for. */
 uint32_t memory_ops(const struct hca_param *p);
 
-/* memory_llc.c: how a request uses the cache. */
+/* --- memory_llc.c: lines, their cache and what serves them --- */
+
+/* How a request uses the cache. */
 enum mem_use { MEM_USE_READ, MEM_USE_WRITE, MEM_USE_WALK, MEM_USE_CORE };
 
 /* Looks the lines of [phys, phys + len) up and updates the cache; all lie in one sector. Bit i:
  * line i of the sector is to be served by DRAM. */
 uint32_t memory_llc(struct memory *u, const struct tick *t, uint64_t phys, uint32_t len,
                     enum mem_use use);
+
+/* The server whose turn it is. */
+static inline struct mem_servers *memory_next(const struct memory *u)
+{
+    return &u->servers[u->s.head & (u->runs - 1)];
+}
+
+/* Serves all lines of a request from the cycle `from` on; the cycle in which its bytes are to be
+ * copied, so that they are there when the service time is over. */
+uint64_t memory_serve(struct memory *u, const struct tick *t, uint64_t from, uint64_t phys,
+                      uint32_t len, enum mem_use use);

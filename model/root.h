@@ -13,6 +13,10 @@
 #pragma once
 #include "model/tlp.h"
 
+/* Kept out of line: drawn into the tick they made it spill registers; that cost more than the
+ * calls. */
+#define ROOT_RARE __attribute__((noinline))
+
 enum { ROOT_PORTS_MAX = 8 };
 
 struct root {
@@ -33,6 +37,7 @@ struct root {
     uint64_t write_delay, read_delay, answer_delay, credit_delay;
     uint64_t fc_limit; /* cycles from one UpdateFC to the next, unless much is owed     */
     uint32_t ph_due, pd_due, nph_due; /* credits of a kind that are given back at once       */
+    uint32_t cpl_most, rcb, train; /* bytes of a completion at most, their grain; TLPs of a train */
     struct {
         struct root_port {
             struct serial line;
@@ -40,10 +45,13 @@ struct root {
             uint32_t sent;           /* bytes of the read at head that have left       */
             uint32_t mmio_last;      /* the line carried MMIO last                     */
             struct tlp_credits owed; /* freed, not given back yet                  */
-            uint64_t fc_at;          /* they leave no later than this cycle        */
+            uint64_t fc_next;        /* first cycle of an UpdateFC for little      */
+            uint64_t fc_at;          /* cycle of the next UpdateFC, never: nothing is owed */
             struct tlp_credits mmio; /* left for accesses of the cores             */
         } port[ROOT_PORTS_MAX];
-        uint32_t first;      /* port that is looked at first                             */
+        uint64_t fc_at;      /* least of all ports                                         */
+        uint32_t first;      /* port that is looked at first                               */
+        uint32_t busy;       /* ports with reads to be answered, bit each                  */
         uint32_t mmio_noted; /* the wait of the oldest access for credits has been counted */
     } s;
 };

@@ -12,11 +12,9 @@ static const struct tlp *front(const struct root *u, uint32_t h)
     return &u->queue[h * u->queue_max + (u->s.port[h].head & (u->queue_max - 1))];
 }
 
-/* Cycle from which the oldest MMIO access may use the link; cpu_mmio must hold one. */
-static uint64_t mmio_at(const struct root *u)
+/* Cycle from which an MMIO access may use the link. */
+static uint64_t mmio_at(const struct root *u, const struct mmio_req *m)
 {
-    const struct mmio_req *const m = PEEK(u->cpu_mmio);
-
     return m->at + (m->write != 0 ? u->write_delay : u->read_delay);
 }
 
@@ -27,53 +25,56 @@ static uint64_t occupy(struct root *u, const struct tick *t, uint32_t h, uint32_
 }
 
 /* Bytes of the next completion: the first ends on a boundary, later ones are whole blocks. */
-static uint32_t chunk(const struct hca_param *p, uint64_t addr, uint32_t left)
+static uint32_t chunk(const struct root *u, uint64_t addr, uint32_t left)
 {
-    const uint64_t most =
-        p->pcie_cpl_chunk == HCA_PCIE_CPL_CHUNK_RCB ? p->pcie_rcb_bytes : p->pcie_mps_bytes;
-    const uint64_t room = most - (addr & (p->pcie_rcb_bytes - 1));
+    const uint32_t room = u->cpl_most - ((uint32_t)addr & (u->rcb - 1));
 
-    return left < room ? left : (uint32_t)room;
+    return left < room ? left : room;
 }
 
 /* Bytes and packets of the next entry: one completion, or in a train several of one read. */
-static uint32_t cut(const struct hca_param *p, const struct tlp *m, uint32_t sent, uint16_t *tlps)
+static uint32_t cut(const struct root *u, uint64_t addr, uint32_t left, uint16_t *tlps)
 {
-    uint32_t len = 0;
+    uint32_t len = chunk(u, addr, left);
 
-    *tlps = 0;
-    do {
-        len += chunk(p, m->addr + sent + len, m->len - sent - len);
-        ++*tlps;
-    } while (sent + len < m->len && *tlps < p->sim_train_tlps_max);
+    for (*tlps = 1; len < left && *tlps < u->train; ++*tlps) {
+        len += chunk(u, addr + len, left - len);
+    }
     return len;
 }
 
-static void complete(struct root *u, const struct tick *t, uint32_t h)
+ROOT_RARE static void complete(struct root *u, const struct tick *t, uint32_t h)
 {
     struct root_port *const q = &u->s.port[h];
     const struct tlp *const m = front(u, h);
     const bool ok = m->status == DMA_OK;
-    const uint32_t sent = q->sent;
+    const uint32_t sent = q->sent, left = m->len - sent;
+    const uint64_t addr = m->addr + sent;
     uint16_t tlps = 1;
-    const uint32_t len = ok ? cut(t->p, m, sent, &tlps) : 0;
+    const uint32_t len = ok ? cut(u, addr, left, &tlps) : 0;
     const struct tlp cost = {
-        .type = ok ? TLP_CPLD : TLP_CPL, .addr = m->addr + sent, .len = len, .tlps = tlps};
+        .type = ok ? TLP_CPLD : TLP_CPL, .addr = addr, .len = len, .tlps = tlps};
     const uint32_t bytes = tlp_link_bytes(t->p, &cost);
 
-    q->sent += len;
-    if (!ok || q->sent == m->len) {
-        q->head++;
+    q->sent = sent + len;
+    if (!ok || len == left) {
         q->sent = 0;
+        u->s.busy ^= (uint32_t)(++q->head == q->tail) << h;
     }
     q->mmio_last = 0;
     t->s->root_completions++;
     t->s->root_refusals += !ok;
     root_count(t->s, m->cls, tlps, tlp_payload_bytes(&cost), bytes);
-    PUSH(t, u->dn_tlp, tlp, occupy(u, t, h, bytes), .addr = m->addr + sent, .len = len,
-         .left = m->len - sent, .tag = m->tag, .rid = m->rid, .tlps = tlps, .fn = m->fn,
-         .type = cost.type, .cls = m->cls, .status = m->status, .attr = m->attr, .t_in = m->t_in,
-         .mid = m->mid, .data = m->data + sent, .slot = NO_SLOT, .hca = m->hca);
+    PASS_EDIT(t, u->dn_tlp, tlp, occupy(u, t, h, bytes), m, {
+        slot_->type = cost.type;
+        slot_->addr = addr;
+        slot_->len = len;
+        slot_->left = left;
+        slot_->tlps = tlps;
+        slot_->data += sent;
+        slot_->value = 0;
+        slot_->slot = NO_SLOT;
+    });
 }
 
 /* Doorbells and WQEs go to BAR 2, registers to the others. */
@@ -85,7 +86,7 @@ static unsigned mmio_class(const struct mmio_req *m)
     return m->len > sizeof m->d0 ? CLS_WQE : CLS_DOORBELL;
 }
 
-static void access(struct root *u, const struct tick *t)
+ROOT_RARE static void access(struct root *u, const struct tick *t)
 {
     const struct mmio_req *const m = POP(t, u->cpu_mmio);
     const unsigned cls = mmio_class(m);
@@ -107,15 +108,14 @@ static void sooner(uint64_t *wake, uint64_t at)
     *wake = at < *wake ? at : *wake;
 }
 
-/* Nobody claims it: a write is lost, a read gives all ones. */
-static bool unclaimed(struct root *u, const struct tick *t, struct used *used, uint64_t *wake)
+/* The oldest MMIO access is for no adapter: a write is lost, a read gives all ones. */
+ROOT_RARE static bool unclaimed(struct root *u, const struct tick *t, struct used *used,
+                                uint64_t *wake)
 {
-    if (!VALID(t, u->cpu_mmio) || PEEK(u->cpu_mmio)->hca < u->ports) {
-        return false;
-    }
     const struct mmio_req *const m = PEEK(u->cpu_mmio);
-    if (mmio_at(u) > t->now) {
-        sooner(wake, mmio_at(u));
+
+    if (mmio_at(u, m) > t->now) {
+        sooner(wake, mmio_at(u, m));
         return false;
     }
     if (m->write == 0 && u->cpu_rd->ctl.pushed == t->now + 1) { /* an adapter's answer this cycle */
@@ -135,23 +135,18 @@ static bool unclaimed(struct root *u, const struct tick *t, struct used *used, u
     return true;
 }
 
-/* What port h starts now. No completion passes an older MMIO access; a younger one takes turns. */
-static bool start(struct root *u, const struct tick *t, uint32_t h, struct used *used,
-                  uint64_t *wake)
+/* What port h starts now: its oldest read, or the oldest MMIO access, which is ready at `mmio`. No
+ * completion passes an older MMIO access; a younger one takes turns. */
+static bool start(struct root *u, const struct tick *t, uint32_t h, uint64_t mmio,
+                  struct used *used, uint64_t *wake)
 {
     const struct root_port *const q = &u->s.port[h];
-    const bool here = VALID(t, u->cpu_mmio) && PEEK(u->cpu_mmio)->hca == h &&
-                      root_mmio_enough(u, PEEK(u->cpu_mmio));
-    const uint64_t mmio = here ? mmio_at(u) : HCA_NEVER;
-    const uint64_t cpl = q->head != q->tail ? front(u, h)->at : HCA_NEVER;
 
-    if (mmio == HCA_NEVER && cpl == HCA_NEVER) {
-        return false;
-    }
     if (q->line.free_at > t->now) {
         sooner(wake, q->line.free_at);
         return false;
     }
+    const uint64_t cpl = q->head != q->tail ? front(u, h)->at : HCA_NEVER;
     const bool may_mmio = mmio <= t->now && !used->mmio && READY(t, u->dn_mmio);
     const bool may_cpl = cpl <= t->now && mmio > cpl && !used->tlp && READY(t, u->dn_tlp);
     if (may_cpl && !(may_mmio && q->mmio_last == 0)) {
@@ -173,17 +168,25 @@ static bool start(struct root *u, const struct tick *t, uint32_t h, struct used 
 bool root_down(struct root *u, const struct tick *t, uint64_t *wake)
 {
     struct used used = {false, false};
-    bool moved = unclaimed(u, t, &used, wake);
+    bool moved = false;
 
+    if (VALID(t, u->cpu_mmio) && PEEK(u->cpu_mmio)->hca >= u->ports) {
+        moved = unclaimed(u, t, &used, wake);
+    }
     for (uint32_t i = 0, h = u->s.first; i < u->ports; i++, h = h + 1 < u->ports ? h + 1 : 0) {
-        moved |= start(u, t, h, &used, wake);
+        const bool here = VALID(t, u->cpu_mmio) && PEEK(u->cpu_mmio)->hca == h &&
+                          root_mmio_enough(u, PEEK(u->cpu_mmio));
+        if (here || (u->s.busy >> h & 1) != 0) {
+            const uint64_t mmio = here ? mmio_at(u, PEEK(u->cpu_mmio)) : HCA_NEVER;
+            moved |= start(u, t, h, mmio, &used, wake);
+        }
     }
     if (!moved) {
         return false;
     }
     u->s.first = u->s.first + 1 < u->ports ? u->s.first + 1 : 0;
     for (uint32_t h = 0; h < u->ports; h++) { /* lines that go on, or had to let others go first */
-        if (u->s.port[h].head != u->s.port[h].tail || VALID(t, u->cpu_mmio)) {
+        if ((u->s.busy >> h & 1) != 0 || VALID(t, u->cpu_mmio)) {
             sooner(wake, u->s.port[h].line.free_at);
         }
     }
