@@ -58,7 +58,9 @@ static bool stat_counted(const char *code, const struct row *r)
     snprintf(name, sizeof name, "%s_%s", r->arg[0], r->arg[1]);
     for (const char *s = code; (s = find_word(s, name)) != NULL; s++) {
         const char *after = s + strlen(name) + strspn(s + strlen(name), " ");
-        if (strncmp(after, "++", 2) == 0 || strncmp(after, "+=", 2) == 0) {
+        /* A bare name, so no use of the member: in a table of counters. */
+        const bool listed = s > code && s[-1] == ' ' && (*after == ',' || *after == ')');
+        if (listed || strncmp(after, "++", 2) == 0 || strncmp(after, "+=", 2) == 0) {
             return true;
         }
     }
