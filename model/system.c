@@ -175,6 +175,23 @@ uint64_t system_hash(const struct system *y)
     return h;
 }
 
+/* Sum over the entries of the cycle up to which they have stayed, + 1: now. One from outside that
+ * is not there yet has stayed for no time. */
+static uint64_t stayed(const struct system *y, const struct wire_ref *w)
+{
+    const struct fifo *const f = w->ctl;
+    uint64_t sum = 0;
+
+    for (uint32_t i = f->head; i != f->tail; i++) {
+        uint64_t at = 0;
+        if (f->from == EDGE) {
+            memcpy(&at, w->slots + (size_t)(i & f->mask) * w->stride, sizeof at);
+        }
+        sum += (at > y->k.now ? at : y->k.now) + 1;
+    }
+    return sum;
+}
+
 struct wire_figures system_figures(const struct system *y, uint32_t wire)
 {
     const struct fifo *const f = y->wire[wire].ctl;
@@ -186,7 +203,7 @@ struct wire_figures system_figures(const struct system *y, uint32_t wire)
     const bool full = level == f->depth;
     return (struct wire_figures){
         .pushes = f->tail,
-        .entry_cycles = f->entry_cycles + level * (y->k.now + 1),
+        .entry_cycles = f->entry_cycles + stayed(y, &y->wire[wire]),
         .full_cycles = f->full_cycles + (full ? y->k.now + 1 - f->pushed : 0),
         .depth = f->depth,
         .level = level,

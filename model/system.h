@@ -88,6 +88,7 @@ __attribute__((always_inline)) static inline void *system_push(struct system *y,
     uint8_t *const entry = w->slots + (size_t)slot * stride;
     memcpy(entry, msg, stride);
     memcpy(entry, &f->last_at, sizeof f->last_at);
+    f->entry_cycles -= f->last_at - y->k.now; /* the wire it came from had it until then */
     f->hash = hash_room(f->hash, f->last_at, entry + sizeof f->last_at, bytes,
                         stride - sizeof f->last_at);
     return entry;
@@ -108,6 +109,7 @@ __attribute__((always_inline)) static inline void *system_take(struct system *y,
     }
     *slot = head & f->mask;
     *at_ps = system_ps(y, f->head_at);
+    f->entry_cycles += f->head_at + 1; /* it is there then, whenever it is taken */
     f->head = head + 1;
     f->room_at = 0; /* pops of the outside happen between cycles */
     f->head_at = HCA_NEVER;

@@ -239,6 +239,51 @@ static void set_up_is_not_part_of_the_figures(void **state)
     report_free(&r);
 }
 
+/* Occupancy of the wires of an adapter or a host: no mean level above the depth, an entry stays for
+ * a cycle at least unless the wire that it came from had it until it was seen. */
+static unsigned check_levels(const json_t *side)
+{
+    const char *name;
+    json_t *w;
+    unsigned used = 0;
+
+    json_object_foreach(json_object_get(side, "wires"), name, w)
+    {
+        const int64_t entries = number(w, "entries"), stayed = number(w, "entry_cycles");
+        used += entries > 0;
+        if (number(w, "mean_level_ppm") > number(w, "depth") * 1000000 || stayed < 0 ||
+            (entries == 0 && stayed != 0)) {
+            fail_msg("%s: %lld entries, %lld cycles", name, (long long)entries, (long long)stayed);
+        }
+    }
+    return used;
+}
+
+static void no_wire_holds_more_than_its_depth(void **state)
+{
+    (void)state;
+    /* The whole run, and one that ends in its midst with entries under way. */
+    const uint64_t end_ps[] = {0, 12000000, 17345678};
+
+    for (size_t i = 0; i < sizeof end_ps / sizeof end_ps[0]; i++) {
+        struct reported r;
+        size_t n;
+        json_t *host;
+        report_of(&(struct report_case){.name = "lv", .spec = report_mix, .max_time_ps = end_ps[i]},
+                  &r);
+        json_array_foreach(json_object_get(r.o, "hosts"), n, host)
+        {
+            const json_t *const adapter = json_array_get(json_object_get(host, "adapters"), 0);
+            assert_true(check_levels(host) >= 8);
+            assert_true(check_levels(adapter) >= 8);
+            /* A TLP is in the wire to the host for the latency of the link, 100 cycles at least. */
+            const json_t *const up = at(adapter, "wires", "pcie_out", NULL);
+            assert_true(number(up, "entry_cycles") >= 100 * number(up, "entries") - 100 * 64);
+        }
+        report_free(&r);
+    }
+}
+
 static void captured_traffic_replayed_asap_says_why(void **state)
 {
     (void)state;
@@ -327,6 +372,7 @@ int main(void)
         cmocka_unit_test(functions_share_the_requests_of_the_iommu),
         cmocka_unit_test(receives_are_not_counted_as_goodput),
         cmocka_unit_test(set_up_is_not_part_of_the_figures),
+        cmocka_unit_test(no_wire_holds_more_than_its_depth),
         cmocka_unit_test(captured_traffic_replayed_asap_says_why),
         cmocka_unit_test(trains_and_absent_payload_are_told),
         cmocka_unit_test(failures_and_lost_packets_are_listed),
