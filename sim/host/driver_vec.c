@@ -309,14 +309,15 @@ bool machine_load(struct machine *m, const void *buf, size_t size)
     for (unsigned v = 0; v < VECS; v++) {
         memcpy(n, from, sizeof n);
         m->v[v].n = m->v[v].head = 0;
-        if (vec_more(m, v, n[0]) == DRIVER_NONE && n[0] != 0) {
+        from += sizeof n;
+        if (n[0] == 0) {
+            continue;
+        }
+        if (vec_more(m, v, n[0]) == DRIVER_NONE) {
             return false;
         }
         m->v[v].head = n[1];
-        from += sizeof n;
-        if (n[0] != 0) {
-            memcpy(m->v[v].p, from, (size_t)n[0] * m->v[v].size);
-        }
+        memcpy(m->v[v].p, from, (size_t)n[0] * m->v[v].size);
         from += (size_t)n[0] * m->v[v].size;
     }
     memcpy(&m->f, fixed, sizeof m->f);
