@@ -294,6 +294,13 @@ void hca_set_mode(hca *h, unsigned mode)
     h->y.mode = mode;
 }
 
+void hca_set_marks(hca *h, uint32_t first, uint32_t step)
+{
+    h->u_requester.s.mark = first - step;
+    h->u_requester.s.mark_step = step;
+    h->u_respond.s.marks = step != 0;
+}
+
 void hca_set_trace(hca *h, uint64_t mask)
 {
     h->y.trace.mask = mask;

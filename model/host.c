@@ -296,6 +296,21 @@ uint64_t host_hyp_take(host *h, uint64_t bytes, uint64_t align)
     return host_mem_take(&h->mem, bytes, align);
 }
 
+bool host_share(host *h, unsigned vm, uint64_t len, int fd)
+{
+    return host_mem_share(&h->mem, vm, len, fd);
+}
+
+bool host_unshare(host *h, unsigned vm)
+{
+    return host_mem_unshare(&h->mem, vm);
+}
+
+bool host_low_window(host *h, uint64_t bytes)
+{
+    return host_mem_low(&h->mem, bytes);
+}
+
 void host_touch(host *h, uint64_t phys, uint64_t len)
 {
     h->y.t.now = h->y.k.now;

@@ -57,6 +57,19 @@ size_t host_memory(const host *h); /* bytes of simulator memory beside simulated
 void *host_mem(host *h, uint64_t phys, uint64_t len);
 uint64_t host_hyp_bytes(const host *h);
 
+/* Puts a file (fd, from its begin; a guest's memfd) in the place of the first len bytes of a VM's
+ * RAM, or zeroed pages in the place of all of it. What the file's owner writes is seen at once, and
+ * memory may change while it is read. The fd may be closed. A file that shrinks later makes an
+ * access raise SIGBUS: the caller handles that. False: no such VM, len 0 or beyond host.mem_bytes,
+ * or the system refuses (errno). Checkpoints do not go with it. */
+bool host_share(host *h, unsigned vm, uint64_t len, int fd);
+bool host_unshare(host *h, unsigned vm);
+
+/* Shows the first bytes of VM 0's RAM at physical address 0 too: a guest whose bus addresses are
+ * not translated (iommu.mode off or pass). False: more than one VM, or more bytes than lie below the
+ * adapter contexts and the interrupt window. */
+bool host_low_window(host *h, uint64_t bytes);
+
 /* Takes bytes of the hypervisor area, zeroed and never given back, aligned to a power of two
  * (>= 4 KiB): physical address, 0 when the area is exhausted. VT-d tables come from it too. */
 uint64_t host_hyp_take(host *h, uint64_t bytes, uint64_t align);
@@ -76,6 +89,11 @@ bool host_map(host *h, uint16_t rid, uint64_t iova, uint64_t phys, uint64_t len,
               uint64_t page_bytes);
 bool host_unmap(host *h, uint16_t rid, uint64_t iova, uint64_t len);
 bool host_same_domain(host *h, uint16_t rid, uint16_t other);
+
+/* Domain id of a requester in its context entry; 0: it has none. host_block clears (or sets again)
+ * the present bit of that entry: every request of rid faults. False: rid has no entry. */
+uint16_t host_domain(const host *h, uint16_t rid);
+bool host_block(host *h, uint16_t rid, bool blocked);
 
 /* Queues an invalidation descriptor (128 bits, VT-d format) and moves the tail; false: queue full.
  */

@@ -49,6 +49,9 @@ uint8_t *host_mem_at(const struct host_mem *m, uint64_t phys, uint64_t len)
         const uint64_t in = phys - CTX_BUS;
         return len > m->ctx_bytes - in ? NULL : m->block + m->hyp_bytes + m->vms * m->vm_bytes + in;
     }
+    if (vm == 0 && phys < m->low_bytes) {
+        return len > m->low_bytes - phys ? NULL : m->block + m->hyp_bytes + phys;
+    }
     if (vm == 0) {
         const uint64_t off = phys - hyp_base;
         return phys < hyp_base || off > m->hyp_bytes || len > m->hyp_bytes - off ? NULL
@@ -75,4 +78,34 @@ uint64_t host_mem_take(struct host_mem *m, uint64_t bytes, uint64_t align)
     }
     m->hyp_next = at + whole;
     return hyp_base + at;
+}
+
+static void *vm_block(const struct host_mem *m, unsigned vm)
+{
+    return m->block + m->hyp_bytes + vm * m->vm_bytes;
+}
+
+/* The reservation stays as it is: the file takes the place of pages, and zeroed ones that of the
+ * file, so every address that was good before remains one that can be touched. */
+bool host_mem_share(struct host_mem *m, unsigned vm, uint64_t len, int fd)
+{
+    return vm < m->vms && len > 0 && len <= m->vm_bytes &&
+           mmap(vm_block(m, vm), len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) !=
+               MAP_FAILED;
+}
+
+bool host_mem_unshare(struct host_mem *m, unsigned vm)
+{
+    return vm < m->vms &&
+           mmap(vm_block(m, vm), m->vm_bytes, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+bool host_mem_low(struct host_mem *m, uint64_t bytes)
+{
+    if (m->vms != 1 || bytes > m->vm_bytes || bytes > HOST_MSI_BASE || bytes > CTX_BUS) {
+        return false;
+    }
+    m->low_bytes = bytes;
+    return true;
 }

@@ -16,6 +16,7 @@ struct host_mem {
     uint8_t *block; /* one reservation: hypervisor area, then each VM's RAM */
     uint64_t hyp_bytes, vm_bytes, vms;
     uint64_t ctx_bytes; /* memory at CTX_BUS: adapter contexts when nothing is remapped, else 0 */
+    uint64_t low_bytes; /* RAM of VM 0 is seen at physical address 0 too, up to here */
     uint8_t *sink[HOST_HCAS_MAX]; /* beat store of each adapter */
     uint64_t hyp_next;            /* bump allocator of the hypervisor area, bytes used */
     uint64_t root_table;          /* VT-d: physical address, 0: none yet               */
@@ -29,6 +30,11 @@ void host_mem_close(struct host_mem *m);
 
 /* Pointer to [phys, phys + len) when it lies inside one region, else NULL. */
 uint8_t *host_mem_at(const struct host_mem *m, uint64_t phys, uint64_t len);
+
+/* host_share, host_unshare and host_low_window of host.h. */
+bool host_mem_share(struct host_mem *m, unsigned vm, uint64_t len, int fd);
+bool host_mem_unshare(struct host_mem *m, unsigned vm);
+bool host_mem_low(struct host_mem *m, uint64_t bytes);
 
 /* bytes of the hypervisor area, zeroed, aligned to a power of two >= 4 KiB: physical address, 0
  * when exhausted. */

@@ -28,10 +28,11 @@ struct req_msg {
     uint32_t list;     /* READ, ATOMIC: record of its SGEs, + 1                    */
     uint32_t unplaced; /* pieces of responses that are not yet on PCIe             */
     uint32_t row;      /* of its QP                                                */
+    uint32_t mid;      /* side: number of the operation for stamps                 */
     uint8_t units, opcode, flags;
     uint8_t status; /* enum wc_status                                           */
     uint8_t done;   /* nothing more is expected for it                          */
-    uint8_t pad;
+    uint8_t pad[5];
     uint16_t mtu; /* bytes                                                    */
 };
 
@@ -150,6 +151,7 @@ struct requester {
         uint32_t free_list, fresh_list;
         uint32_t mpt_row[MPT_SLOTS]; /* + 1: local operations under way                    */
         uint64_t progress;           /* changes made: a tick that left it alone did not move */
+        uint32_t mark, mark_step;    /* side: last mark given; 0: wr_id is the mark           */
     } s;
 };
 
@@ -161,9 +163,11 @@ static inline bool req_is_read(uint8_t opcode)
     return opcode == WR_READ || opcode == WR_CAS || opcode == WR_FAA;
 }
 
-static inline uint32_t req_mid(uint64_t wr_id)
+/* Number of an operation for stamps: what the driver has put into the WQE (the replay driver posts
+ * trace operation + 1), or a running one of the adapter, see hca_set_marks. */
+static inline uint32_t req_mark(struct requester *u, uint64_t wr_id)
 {
-    return (uint32_t)wr_id; /* the replay driver posts trace operation + 1 */
+    return u->s.mark_step == 0 ? (uint32_t)wr_id : (u->s.mark += u->s.mark_step);
 }
 
 /* --- requester_row.c: rows, records, queues -------------------------------------------------- */

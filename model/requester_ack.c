@@ -25,7 +25,7 @@ static void done(struct requester *u, const struct tick *t, struct req_qp *r, st
 {
     m->done = 1;
     r->acking = m->next;
-    STAMP(t, requester, acked, req_mid(m->wr_id), t->now);
+    STAMP(t, requester, acked, m->mid, t->now);
     req_todo(u, r, TODO_RETIRE);
 }
 
@@ -215,7 +215,7 @@ static void place(struct requester *u, const struct tick *t, struct req_msg *m, 
         .msg = (uint32_t)(m - u->msg) + 1,
         .data = atomic ? data : p->data,
         .left = atomic ? m->len : p->plen,
-        .mid = m->got == m->n ? req_mid(m->wr_id) : 0,
+        .mid = m->got == m->n ? m->mid : 0,
         .slot = atomic ? NO_SLOT : p->slot,
     };
 }

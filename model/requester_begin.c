@@ -58,7 +58,8 @@ static bool may_begin(struct requester *u, const struct tick *t, struct req_qp *
     return why == 0;
 }
 
-static struct req_msg *record(struct requester *u, struct req_qp *r, const struct wqe *w, bool list)
+static struct req_msg *record(struct requester *u, const struct tick *t, struct req_qp *r,
+                              const struct wqe *w, bool list)
 {
     struct req_msg *const m = req_msg_new(u, r, list);
 
@@ -71,7 +72,10 @@ static struct req_msg *record(struct requester *u, struct req_qp *r, const struc
     m->flags = w->flags;
     m->units = w->units;
     m->len = w->len;
+    m->mid = req_mark(u, w->wr_id);
     r->fresh += w->units;
+    TRACE(t, requester, wqe, .wr_id = w->wr_id, .at = u->s.cut.t_db, .mid = m->mid, .qn = r->qn,
+          .len = w->len, .fn = r->fn, .opcode = w->opcode, .flags = w->flags);
     return m;
 }
 
@@ -86,10 +90,10 @@ static void keep_sges(struct requester *u, const struct req_msg *m, const struct
 }
 
 /* A WQE that cannot be executed completes with its status in its turn. */
-static void refuse(struct requester *u, struct req_qp *r, struct qp_tx *x, const struct wqe *w,
+static void refuse(struct requester *u, const struct tick *t, struct req_qp *r, struct qp_tx *x, const struct wqe *w,
                    enum wc_status status)
 {
-    struct req_msg *const m = record(u, r, w, false);
+    struct req_msg *const m = record(u, t, r, w, false);
 
     if (m == NULL) {
         return;
@@ -106,18 +110,18 @@ static void begin_new(struct requester *u, const struct tick *t, struct req_qp *
     const bool read = req_is_read(w->opcode);
 
     if (w->bad != WC_OK) {
-        refuse(u, r, &q->tx, w, w->bad);
+        refuse(u, t, r, &q->tx, w, w->bad);
         return;
     }
     if ((read && q->s.max_rd_atomic == 0) ||
         (w->opcode == WR_FAST_REG && w->page_shift != FAST_REG_SHIFT)) {
-        refuse(u, r, &q->tx, w, WC_LOC_QP_OP);
+        refuse(u, t, r, &q->tx, w, WC_LOC_QP_OP);
         return;
     }
     if (!may_begin(u, t, r, q, w, n)) {
         return;
     }
-    struct req_msg *const m = record(u, r, w, read);
+    struct req_msg *const m = record(u, t, r, w, read);
     if (m == NULL) {
         return;
     }

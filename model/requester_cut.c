@@ -118,6 +118,7 @@ static void flush(struct requester *u, struct req_qp *r, struct qpc *q, const st
             return;
         }
         m->wr_id = w->wr_id;
+        m->mid = req_mark(u, w->wr_id);
         m->opcode = w->opcode;
         m->units = w->units;
         m->len = w->len;

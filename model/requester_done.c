@@ -83,7 +83,7 @@ static void push_cqe(struct requester *u, const struct tick *t, const struct req
          .cqn = r->cqn, .qn = r->qn, .handle = r->handle, .byte_len = m->len,
          .head = pvrdma ? (m->index + m->units) & r->ring_mask : 0,
          .flags = signalled(r, m, status) ? 0 : CQE_SILENT, .fn = r->fn,
-         .opcode = wc_opcode(m->opcode), .status = status, .mid = req_mid(m->wr_id));
+         .opcode = wc_opcode(m->opcode), .status = status, .mid = m->mid);
 }
 
 /* Retires the oldest message when it may; false: it may not, or req_cqe is full. */
@@ -102,7 +102,9 @@ static bool retire(struct requester *u, const struct tick *t, struct req_qp *r)
     if (needs_cqe(u, r, m, status)) {
         push_cqe(u, t, r, m, status);
     }
-    STAMP(t, requester, retired, req_mid(m->wr_id), t->now);
+    STAMP(t, requester, retired, m->mid, t->now);
+    TRACE(t, requester, wqe_done, .mid = m->mid, .qn = r->qn, .fn = r->fn, .status = status,
+          .silent = !signalled(r, m, status));
     t->s->requester_retired++;
     t->s->requester_failed += status != WC_OK;
     req_msg_free_first(u, r);

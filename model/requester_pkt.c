@@ -116,8 +116,8 @@ void req_packet(struct requester *u, const struct tick *t, const struct req_qp *
         .fn = s->fn,
         .opcode = opcode_of(s, m->opcode, first, last),
         .source = SRC_REQUESTER,
-        .mid = last ? req_mid(m->wr_id) : 0,
-        .mid_first = first ? req_mid(m->wr_id) : 0,
+        .mid = last ? m->mid : 0,
+        .mid_first = first ? m->mid : 0,
         .slot = NO_SLOT,
         .rec = NO_SLOT,
     };

@@ -70,7 +70,7 @@ void rsp_complete(struct respond *u, const struct qpc *c, uint64_t wr_id, uint8_
                                .fn = c->s.fn,
                                .opcode = WC_RECV,
                                .status = status,
-                               .mid = c->s.format == FORMAT_PVRDMA ? (uint32_t)wr_id : 0},
+                               .mid = c->s.format == FORMAT_PVRDMA && u->s.marks == 0 ? (uint32_t)wr_id : 0},
                          .need = need};
 }
 

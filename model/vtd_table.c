@@ -32,13 +32,13 @@ static uint64_t *context_entry(struct host_mem *m, uint16_t rid)
     return table_at(m, root[0] & VTD_ADDR) + (size_t)(rid & 0xff) * 2;
 }
 
-/* The same, present: with a new domain if it was not. */
+/* The same, with a domain: a new one if it had none. */
 static uint64_t *own_context(struct host *h, uint16_t rid)
 {
     struct host_mem *const m = &h->mem;
     uint64_t *const c = context_entry(m, rid);
 
-    if (c == NULL || (c[0] & VTD_PRESENT) != 0) {
+    if (c == NULL || c[1] >> VTD_CTX_DID_SHIFT != 0) { /* made before; blocked ones are not present */
         return c;
     }
     if (m->domain_last == UINT16_MAX) {
@@ -182,7 +182,7 @@ bool host_unmap(host *h, uint16_t rid, uint64_t iova, uint64_t len)
         return true;
     }
     const uint64_t *const c = context_entry(&h->mem, rid);
-    if (c == NULL || (c[0] & VTD_PRESENT) == 0) {
+    if (c == NULL || c[1] >> VTD_CTX_DID_SHIFT == 0) {
         return c != NULL;
     }
     for (uint64_t done = 0, n; done < len; done += n) {
@@ -207,6 +207,34 @@ bool host_same_domain(host *h, uint16_t rid, uint16_t other)
     }
     to[1] = from[1];
     to[0] = from[0];
+    return true;
+}
+
+/* Context entry of rid if the tables lead to one, else NULL. */
+static uint64_t *find_context(const struct host_mem *m, uint16_t rid)
+{
+    const uint64_t root =
+        m->root_table == 0 ? 0 : table_at(m, m->root_table)[(size_t)(rid >> 8) * 2];
+
+    return (root & VTD_PRESENT) == 0 ? NULL
+                                     : table_at(m, root & VTD_ADDR) + (size_t)(rid & 0xff) * 2;
+}
+
+uint16_t host_domain(const host *h, uint16_t rid)
+{
+    const uint64_t *const c = find_context(&h->mem, rid);
+
+    return c == NULL ? 0 : (uint16_t)(c[1] >> VTD_CTX_DID_SHIFT);
+}
+
+bool host_block(host *h, uint16_t rid, bool blocked)
+{
+    uint64_t *const c = find_context(&h->mem, rid);
+
+    if (c == NULL || c[1] >> VTD_CTX_DID_SHIFT == 0) {
+        return false;
+    }
+    c[0] = blocked ? c[0] & ~(uint64_t)VTD_PRESENT : c[0] | VTD_PRESENT;
     return true;
 }
 

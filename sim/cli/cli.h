@@ -19,6 +19,7 @@ int cli_params(int argc, char **argv);
 int cli_presets(int argc, char **argv);
 int cli_diff(int argc, char **argv);
 int cli_sweep(int argc, char **argv);
+int cli_cosim(int argc, char **argv);
 
 /* Configuration of a command line: files, presets and --set in the order given. */
 enum config_arg_kind { CONFIG_ARG_FILE, CONFIG_ARG_PRESET, CONFIG_ARG_SET };

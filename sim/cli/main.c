@@ -18,6 +18,7 @@ static const struct {
     {"params", cli_params, "list every parameter with range, default and source"},
     {"presets", cli_presets, "list the presets"},
     {"diff", cli_diff, "compare two runs"},
+    {"cosim", cli_cosim, "serve simulated adapters to virtual machines of QEMU"},
     {"sweep", cli_sweep, "run a trace for many values of parameters"},
 };
 

@@ -1,10 +1,11 @@
-/* driver_memory.c: the hypervisor: guest memory, its layout in RAM, VT-d tables, adapter contexts.
+/* driver_memory.c: the hypervisor: guest memory, its layout in RAM, VT-d tables.
  *
  * A VM's guest-physical space is taken into use in blocks of 2 MiB. A block is mapped when it is
  * opened, with pages of 4 KiB, 2 MiB or (512 blocks at once) 1 GiB; which, follows from the host.*
  * parameters or the layout of an MR. With VT-d on, bus address = BUS_BASE + VM part +
  * guest-physical address, which no VM's RAM lies at; off and pass-through: bus address = physical
  * address. */
+#include "sim/host/contexts.h"
 #include "sim/host/driver_i.h"
 
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 #define BUS_BASE     (1ULL << 32) /* above the interrupt window                         */
 #define GIB          (1ULL << 30)
 #define VM_STRIDE(p) (((p)->host_mem_bytes + GIB - 1) / GIB * GIB)
-enum { ADAPTER_DEVFN = 255, RIGHTS = 3 };
+enum { RIGHTS = 3 };
 
 static bool remapped(const struct machine *m)
 {
@@ -27,38 +28,6 @@ static bool shared(const struct machine *m)
 static uint16_t rid_of(uint32_t hca, uint32_t fn)
 {
     return (uint16_t)((hca + 1) << 8 | fn);
-}
-
-/* --- adapter contexts ------------------------------------------------------------------------- */
-
-/* Contexts of adapter i: in its own domain, or where its bus addresses are physical ones. */
-static bool map_contexts(struct machine *m, uint32_t hca, struct hca_error *err)
-{
-    const uint64_t bytes = (ctx_bus_bytes(m->p) + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
-
-    if (m->p->hca_context_store == HCA_HCA_CONTEXT_STORE_ONBOARD) {
-        return true;
-    }
-    if (!remapped(m)) {
-        if (host_mem(m->h, CTX_BUS, bytes) != NULL && m->p->host_hcas == 1) {
-            return host_map(m->h, rid_of(hca, ADAPTER_DEVFN), CTX_BUS, CTX_BUS, bytes, RIGHTS,
-                            BLOCK_BYTES);
-        }
-        (void)driver_refuse(err, "contexts of several adapters in host memory need iommu.mode "
-                                 "= on; set hca.context_store = onboard, or host.hcas = 1");
-        return false;
-    }
-    const uint64_t phys = host_hyp_take(m->h, bytes, BLOCK_BYTES);
-    if (phys == 0 ||
-        !host_map(m->h, rid_of(hca, ADAPTER_DEVFN), CTX_BUS, phys, bytes, RIGHTS, BLOCK_BYTES)) {
-        (void)driver_refuse(err,
-                            "%" PRIu64 " bytes of adapter contexts do not fit the "
-                            "hypervisor area of %" PRIu64 " bytes; lower hca.qp_max, cq_max, "
-                            "srq_max or mr_max",
-                            bytes, host_hyp_bytes(m->h));
-        return false;
-    }
-    return true;
 }
 
 bool mem_open(struct machine *m, struct hca_error *err)
@@ -77,12 +46,7 @@ bool mem_open(struct machine *m, struct hca_error *err)
         (void)driver_refuse(err, "no memory for the VMs of a host");
         return false;
     }
-    for (uint32_t hca = 0; hca < m->p->host_hcas; hca++) {
-        if (!map_contexts(m, hca, err)) {
-            return false;
-        }
-    }
-    return true;
+    return contexts_map(m->p, m->h, err);
 }
 
 /* --- layout ----------------------------------------------------------------------------------- */

@@ -265,7 +265,7 @@ static void run_host(struct world *w, unsigned i, uint64_t until)
 
 /* --- the loop --- */
 
-static uint64_t next_of_all(const struct world *w)
+uint64_t world_next(const struct world *w)
 {
     uint64_t next = net_next(w->net);
 
@@ -310,7 +310,7 @@ static void window(struct world *w, uint64_t from, uint64_t until)
 enum world_end world_run(struct world *w, uint64_t until_ps, bool (*stop)(void *arg), void *arg)
 {
     for (;;) {
-        const uint64_t from = most(next_of_all(w), w->now);
+        const uint64_t from = most(world_next(w), w->now);
         if (stop != NULL && stop(arg)) {
             return WORLD_STOPPED;
         }
