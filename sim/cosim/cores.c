@@ -14,10 +14,7 @@ static uint64_t cores_next(void *self)
 {
     const struct cores *const k = self;
 
-    if (k->n == 0) {
-        return UINT64_MAX;
-    }
-    return k->retry_ps > k->c->clock.limit_ps ? k->retry_ps : k->c->clock.limit_ps;
+    return k->n == 0 ? UINT64_MAX : k->due_ps;
 }
 
 static bool take_tag(struct function *f, struct mmio_req *m, const struct todo *todo)
@@ -45,7 +42,7 @@ static void cores_act(void *self, uint64_t now_ps)
             abort(); /* a function has fewer reads under way, see cores_push */
         }
         if (!world_mmio(k->c->w, k->host, now_ps, m)) {
-            k->retry_ps = now_ps + RETRY_PS;
+            k->due_ps = now_ps + RETRY_PS;
             return;
         }
         if (m->write) {
@@ -108,6 +105,9 @@ void cores_push(struct cores *k, const struct mmio_req *m, const struct todo *to
 {
     if (k->n == CORES_QUEUE) {
         abort(); /* see cores_push in cosim_i.h */
+    }
+    if (k->n == 0) { /* now: the clock may have come further than anything in the world */
+        k->due_ps = k->c->clock.limit_ps;
     }
     const unsigned at = (k->first + k->n++) % CORES_QUEUE;
     k->queue[at].m = *m;

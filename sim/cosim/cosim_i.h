@@ -53,7 +53,7 @@ struct cores {
         struct todo todo;
     } queue[CORES_QUEUE]; /* ring */
     unsigned first, n;
-    uint64_t retry_ps;
+    uint64_t due_ps;      /* of the first one in the queue */
     uint64_t status_phys; /* where invalidations report, in the hypervisor area */
     uint32_t status;
 };
