@@ -34,13 +34,13 @@ struct function;
  * its answer has come. */
 enum todo_kind {
     TODO_NONE,
-    TODO_ANSWER, /* tell the client, id; a read: the value shifted right, len bytes of it */
+    TODO_ANSWER, /* tell the client; a read:     the value shifted right, len bytes of it */
     TODO_RESET,  /* the function has been reset: set it up again, at once                 */
     TODO_TOLD    /* tell the client that it has been reset                                */
 };
 struct todo {
     struct function *f;
-    uint64_t id, value;
+    uint64_t value;
     uint8_t kind, shift, len;
 };
 

@@ -117,7 +117,7 @@ void function_done(struct function *f, const struct todo *t)
     const uint64_t mask = t->len >= 8 ? UINT64_MAX : (UINT64_C(1) << 8 * t->len) - 1;
 
     if (t->kind == TODO_ANSWER) {
-        vfu_answer(f->v, t->id, t->value >> 8 * t->shift & mask);
+        vfu_answer(f->v, t->value >> 8 * t->shift & mask);
     } else if (t->kind == TODO_TOLD) {
         vfu_reset_done(f->v);
     }
@@ -137,7 +137,7 @@ static void on_write(struct function *f, const struct vfu_access *a)
 {
     const struct todo none = {.f = f};
     const struct todo told = {
-        .f = f, .id = a->id, .kind = a->posted ? TODO_NONE : TODO_ANSWER, .len = 8};
+        .f = f, .kind = TODO_ANSWER, .len = 8};
 
     f->f.writes++;
     if ((a->len != 4 && a->len != 8) || a->offset % a->len != 0 ||
@@ -155,7 +155,7 @@ static void on_write(struct function *f, const struct vfu_access *a)
 /* Registers are 32 bits wide: a smaller read gets its bytes of one, a larger one two. */
 static void on_read(struct function *f, const struct vfu_access *a)
 {
-    struct todo told = {.f = f, .id = a->id, .kind = TODO_ANSWER, .len = a->len};
+    struct todo told = {.f = f, .kind = TODO_ANSWER, .len = a->len};
 
     f->f.reads++;
     if ((a->offset & 3) + a->len > 4 && (a->len != 8 || a->offset % 8 != 0)) {
@@ -184,15 +184,16 @@ static void on_reset(void *arg)
     reset(arg, true);
 }
 
-static void on_command(void *arg, bool memory_on, bool bus_master, bool d3hot)
+static void on_master(void *arg, bool on)
 {
-    struct function *const f = arg;
-    const bool on = bus_master && !d3hot;
+    function_master(arg, on);
+}
 
-    (void)memory_on; /* the server answers accesses of a function whose memory is off */
-    if (on != f->master) {
-        function_master(f, on);
-    }
+static void on_log(void *arg, const char *text)
+{
+    const struct function *const f = arg;
+
+    cosim_log(f->c, "%s: %s", f->vm->name, text);
 }
 
 static void on_connected(void *arg)
@@ -205,12 +206,11 @@ static void on_connected(void *arg)
 }
 
 /* All DMA into the guest's memory must have ended before that memory goes. */
-static void on_gone(void *arg, const char *why)
+static void on_gone(void *arg)
 {
     struct function *const f = arg;
 
     f->connected = false;
-    cosim_log(f->c, "%s: QEMU has gone: %s", f->vm->name, why);
     reset(f, false);
     f->tell_reset = false;
     cosim_settle(f->c, is_reset, f);
@@ -224,9 +224,10 @@ bool function_open(struct function *f, struct cosim *c, const struct hosts_vm *v
                                        .map = function_map,
                                        .unmap = function_unmap,
                                        .reset = on_reset,
-                                       .command = on_command,
+                                       .master = on_master,
                                        .connected = on_connected,
-                                       .gone = on_gone};
+                                       .gone = on_gone,
+                                       .log = on_log};
     f->c = c;
     f->vm = vm;
     f->cores = &c->cores[vm->host];

@@ -1,8 +1,11 @@
 /* report.c: what the guests did and what it cost the device. */
 #include "sim/cosim/cosim_i.h"
 
+#include "model/meta.h"
+
 #include <inttypes.h>
 #include <jansson.h>
+#include <string.h>
 
 #define HEADING                                                                                 \
     "mode direct: each function reads its guest's rings itself (no hypervisor in the data path)\n" \
@@ -118,6 +121,41 @@ static void text_vtd(struct cosim *c, FILE *out)
     }
 }
 
+/* --- counters --------------------------------------------------------------------------------- */
+
+/* Value of counter i of the adapter hca of a host, or (hca < 0) of the host itself. */
+static uint64_t counter(struct cosim *c, unsigned host, int hca, unsigned i)
+{
+    const struct hca_stat *const s = hca < 0 ? host_stats(world_host(c->w, host))
+                                             : hca_stats(world_hca(c->w, host, (unsigned)hca));
+    uint64_t value;
+
+    memcpy(&value, (const char *)s + meta_stats[i].offset, sizeof value);
+    return value;
+}
+
+static bool belongs(unsigned i, int hca)
+{
+    return (meta_stats[i].side == META_HOST) == (hca < 0);
+}
+
+static void text_counters(struct cosim *c, FILE *out)
+{
+    fprintf(out, "\nCounters that are not 0, since the start\n");
+    for (unsigned h = 0; h < c->h->hosts; h++) {
+        for (int a = -1; a < (int)world_hcas(c->w); a++) {
+            for (unsigned i = 0; i < meta_stat_count; i++) {
+                const uint64_t n = belongs(i, a) ? counter(c, h, a, i) : 0;
+                if (n != 0) {
+                    fprintf(out, "  %s%s%.0d %s.%s %" PRIu64 " %s\n", c->h->host[h],
+                            a < 0 ? "" : " adapter ", a < 0 ? 0 : a, meta_stats[i].unit,
+                            meta_stats[i].name, n, meta_stats[i].measure);
+                }
+            }
+        }
+    }
+}
+
 bool cosim_text(struct cosim *c, FILE *out)
 {
     fprintf(out, "hcasim cosim: %u hosts, %u VMs, %.6f s simulated\n%s", c->h->hosts, c->h->vms,
@@ -126,6 +164,7 @@ bool cosim_text(struct cosim *c, FILE *out)
     text_ops(c, out);
     text_stages(c, out);
     text_vtd(c, out);
+    text_counters(c, out);
     return fflush(out) == 0 && !ferror(out);
 }
 
