@@ -59,8 +59,8 @@ void hca_set_mode(hca *h, unsigned mode);  /* sum of enum hca_mode; default 0 */
 void hca_set_trace(hca *h, uint64_t mask); /* bit per enum event_id; default 0 */
 
 /* Stages of an operation carry a number: the low half of its wr_id (step 0, as opened), or, since
- * guests choose wr_ids as they like, one that the adapter gives when it begins the operation: first,
- * first + step ... (event wqe tells which is whose). Changes nothing else; may wrap. */
+ * guests choose wr_ids as they like, one that the adapter gives when it begins the operation:
+ * first, first + step ... (event wqe tells which is whose). Changes nothing else; may wrap. */
 void hca_set_marks(hca *h, uint32_t first, uint32_t step);
 
 /* Hands a message in. at_ps >= hca_now, not earlier than the message before it on the same port.

@@ -66,8 +66,8 @@ bool host_share(host *h, unsigned vm, uint64_t len, int fd);
 bool host_unshare(host *h, unsigned vm);
 
 /* Shows the first bytes of VM 0's RAM at physical address 0 too: a guest whose bus addresses are
- * not translated (iommu.mode off or pass). False: more than one VM, or more bytes than lie below the
- * adapter contexts and the interrupt window. */
+ * not translated (iommu.mode off or pass). False: more than one VM, or more bytes than lie below
+ * the adapter contexts and the interrupt window. */
 bool host_low_window(host *h, uint64_t bytes);
 
 /* Takes bytes of the hypervisor area, zeroed and never given back, aligned to a power of two
@@ -99,12 +99,25 @@ bool host_block(host *h, uint16_t rid, bool blocked);
  */
 bool host_invalidate(host *h, const uint64_t descriptor[2]);
 
+/* Queues what makes the IOMMU forget a requester (context entry, IOTLB of its domain) and then
+ * write status to status_phys, 4-byte aligned. False: no domain, nothing to forget; or no room for
+ * three descriptors. */
+bool host_invalidate_rid(host *h, uint16_t rid, uint64_t status_phys, uint32_t status);
+
 /* True once after a bad descriptor has stopped the queue: it is copied out and skipped, and the
  * queue runs on. */
 bool host_invalidate_error(host *h, uint64_t descriptor[2]);
 
 /* Oldest unread fault record (128 bits, VT-d format); false: none. Clears it. */
 bool host_fault(host *h, uint64_t record[2]);
+
+/* The same, decoded. */
+struct host_fault_info {
+    uint64_t addr; /* of the page */
+    uint16_t rid;
+    uint8_t reason, read; /* reason: fault reason of VT-d */
+};
+bool host_fault_next(host *h, struct host_fault_info *out);
 
 /* IOTLB figures of one function since host_open. */
 struct host_fn_figures {

@@ -90,8 +90,8 @@ static void keep_sges(struct requester *u, const struct req_msg *m, const struct
 }
 
 /* A WQE that cannot be executed completes with its status in its turn. */
-static void refuse(struct requester *u, const struct tick *t, struct req_qp *r, struct qp_tx *x, const struct wqe *w,
-                   enum wc_status status)
+static void refuse(struct requester *u, const struct tick *t, struct req_qp *r, struct qp_tx *x,
+                   const struct wqe *w, enum wc_status status)
 {
     struct req_msg *const m = record(u, t, r, w, false);
 

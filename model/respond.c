@@ -61,17 +61,17 @@ bool rsp_cqe_room(const struct respond *u)
 void rsp_complete(struct respond *u, const struct qpc *c, uint64_t wr_id, uint8_t status,
                   uint64_t need)
 {
-    u->cqe[u->s.cqe_tail++ % RSP_CQES] =
-        (struct rsp_cqe){.m = {.wr_id = wr_id,
-                               .cqn = c->s.recv_cqn,
-                               .qn = c->s.qn,
-                               .handle = c->s.handle,
-                               .flags = CQE_RECV,
-                               .fn = c->s.fn,
-                               .opcode = WC_RECV,
-                               .status = status,
-                               .mid = c->s.format == FORMAT_PVRDMA && u->s.marks == 0 ? (uint32_t)wr_id : 0},
-                         .need = need};
+    u->cqe[u->s.cqe_tail++ % RSP_CQES] = (struct rsp_cqe){
+        .m = {.wr_id = wr_id,
+              .cqn = c->s.recv_cqn,
+              .qn = c->s.qn,
+              .handle = c->s.handle,
+              .flags = CQE_RECV,
+              .fn = c->s.fn,
+              .opcode = WC_RECV,
+              .status = status,
+              .mid = c->s.format == FORMAT_PVRDMA && u->s.marks == 0 ? (uint32_t)wr_id : 0},
+        .need = need};
 }
 
 struct cqe *rsp_last_cqe(struct respond *u)

@@ -158,7 +158,7 @@ struct respond {
             uint32_t qn, row, cqe_tail;
             uint8_t state, kind, wrote, fenced; /* state: enum drain_state                    */
         } d;
-        uint8_t more; /* this tick left work that needs no new input                          */
+        uint8_t more;  /* this tick left work that needs no new input                          */
         uint8_t marks; /* the adapter numbers operations: a wr_id names none                   */
     } s;
 };

@@ -38,7 +38,8 @@ static uint64_t *own_context(struct host *h, uint16_t rid)
     struct host_mem *const m = &h->mem;
     uint64_t *const c = context_entry(m, rid);
 
-    if (c == NULL || c[1] >> VTD_CTX_DID_SHIFT != 0) { /* made before; blocked ones are not present */
+    if (c == NULL ||
+        c[1] >> VTD_CTX_DID_SHIFT != 0) { /* made before; blocked ones are not present */
         return c;
     }
     if (m->domain_last == UINT16_MAX) {
@@ -254,6 +255,18 @@ bool host_invalidate(host *h, const uint64_t descriptor[2])
     return true;
 }
 
+bool host_invalidate_rid(host *h, uint16_t rid, uint64_t status_phys, uint32_t status)
+{
+    const uint64_t domain = host_domain(h, rid);
+    const uint64_t d[3][2] = {
+        {VTD_INV_CONTEXT | VTD_SELECTIVE << 4 | domain << 16 | (uint64_t)rid << 32, 0},
+        {VTD_INV_IOTLB | VTD_DOMAIN << 4 | domain << 16, 0},
+        {VTD_INV_WAIT | VTD_WAIT_SW | (uint64_t)status << 32, status_phys}};
+
+    return domain != 0 && host_invalidate(h, d[0]) && host_invalidate(h, d[1]) &&
+           host_invalidate(h, d[2]);
+}
+
 bool host_invalidate_error(host *h, uint64_t descriptor[2])
 {
     struct iommu *const u = &h->u_iommu;
@@ -280,6 +293,20 @@ bool host_fault(host *h, uint64_t record[2])
     record[1] = rec[1];
     rec[1] = 0;
     u->s.fault_read = u->s.fault_read + 1 < u->faults ? u->s.fault_read + 1 : 0;
+    return true;
+}
+
+bool host_fault_next(host *h, struct host_fault_info *out)
+{
+    uint64_t rec[2];
+
+    if (!host_fault(h, rec)) {
+        return false;
+    }
+    *out = (struct host_fault_info){.addr = rec[0],
+                                    .rid = (uint16_t)rec[1],
+                                    .reason = (uint8_t)(rec[1] >> 32),
+                                    .read = (rec[1] & VTD_FAULT_IS_READ) != 0};
     return true;
 }
 

@@ -103,7 +103,8 @@ static void connect_qp(void)
     me.rkey = mr->rkey;
     me.va = (uintptr_t)buf;
     swap(&me, &you, sizeof me);
-    if (ibv_modify_qp(qp, &a, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS)) {
+    if (ibv_modify_qp(qp, &a,
+                      IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS)) {
         die("INIT");
     }
     a = (struct ibv_qp_attr){.qp_state = IBV_QPS_RTR,

@@ -18,7 +18,7 @@ PROGRAMS="ibv_devices ibv_devinfo ibv_rc_pingpong ibv_uc_pingpong ibv_ud_pingpon
 ibv_xsrq_pingpong ibv_asyncwatch ib_write_lat ib_write_bw ib_read_lat ib_read_bw ib_send_lat
 ib_send_bw ib_atomic_lat ib_atomic_bw rping ucmatose udaddy rstream cmtime"
 # In the order of loading; vmw_pvrdma looks for a bound vmxnet3 and is loaded by init, last.
-MODULES="virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_console
+MODULES="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_console
 configfs ib_core ib_uverbs ib_cm iw_cm rdma_cm rdma_ucm vmxnet3 e1000 udp_tunnel ip6_udp_tunnel
 crc32_generic rdma_rxe nvme-core nvme-fabrics nvme-rdma nvmet nvmet-rdma brd"
 
@@ -35,8 +35,8 @@ chroot_of() {
         sed -i '/-security\|-updates/d' "$list"
     fi
     as_root rm -rf "$dir.tmp"
-    as_root mmdebstrap --quiet --variant="$variant" "${settings[@]}" --include="$packages" "$suite" \
-        "$dir.tmp" "$list" >"$COSIM/$suite.log" 2>&1 || {
+    as_root mmdebstrap --quiet --variant="$variant" "${settings[@]}" --include="$packages" \
+        "$suite" "$dir.tmp" "$list" >"$COSIM/$suite.log" 2>&1 || {
         tail -n 15 "$COSIM/$suite.log"
         die "$STATUS_HOST" "mmdebstrap could not unpack $suite (log: $COSIM/$suite.log);" \
             "without network, HCASIM_QEMU and HCASIM_GUEST name what you have"
@@ -64,7 +64,8 @@ need_qemu() {
     if [ -n "${HCASIM_QEMU:-}" ]; then
         has_vfio_user "$HCASIM_QEMU" ||
             die "$STATUS_USAGE" "HCASIM_QEMU=$HCASIM_QEMU has no vfio-user-pci: QEMU 10.1 or later"
-    elif ! has_vfio_user qemu-system-x86_64 && [ ! -e "$COSIM/qemu/usr/bin/qemu-system-x86_64" ]; then
+    elif ! has_vfio_user qemu-system-x86_64 &&
+        [ ! -e "$COSIM/qemu/usr/bin/qemu-system-x86_64" ]; then
         say "guest: unpacking QEMU of Debian $QEMU_SUITE into the cache (260 MB)"
         chroot_of "$QEMU_SUITE" "$COSIM/qemu" essential "$QEMU_PACKAGES"
     fi
@@ -192,7 +193,8 @@ need_initramfs() {
     mv "$COSIM/guest.tmp" "$COSIM/guest"
 }
 
-# Everything; nothing is fetched when it is there. HCASIM_GUEST: a folder with vmlinuz and initrd.gz.
+# Everything; nothing is fetched when it is there. HCASIM_GUEST: a folder with vmlinuz and
+# initrd.gz.
 need_images() {
     need_qemu
     if [ -n "${HCASIM_GUEST:-}" ]; then

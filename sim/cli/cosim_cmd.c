@@ -61,9 +61,7 @@ static bool take(struct args *a, int option)
     case 'c': a->config = optarg; return true;
     case 'o': a->out = optarg; return true;
     case 'q': a->quiet = true; return true;
-    case 's':
-        a->set[a->sets] = optarg;
-        return a->sets++ < sizeof a->set / sizeof a->set[0] - 1;
+    case 's': a->set[a->sets] = optarg; return a->sets++ < sizeof a->set / sizeof a->set[0] - 1;
     case 'f': {
         char *end;
         a->factor = strtod(optarg, &end);

@@ -17,8 +17,7 @@ uint64_t clock_wall_ns(void)
 
 void clock_start(struct clock *k, uint64_t factor_ppm, uint64_t sim_ps)
 {
-    *k = (struct clock){
-        .factor_ppm = factor_ppm, .limit_ps = sim_ps, .last_ns = clock_wall_ns()};
+    *k = (struct clock){.factor_ppm = factor_ppm, .limit_ps = sim_ps, .last_ns = clock_wall_ns()};
 }
 
 /* ns * factor in ps, without overflow for 100 days. */

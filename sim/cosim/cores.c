@@ -3,7 +3,6 @@
 #include "sim/cosim/cosim_i.h"
 
 #include "model/defs.h"
-#include "model/vtd.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -126,24 +125,17 @@ static bool invalidated(const void *arg)
     return seen == k->status;
 }
 
-/* Three descriptors: there is always room, since nobody else queues any and each call waits. */
+/* There is room for the descriptors, since nobody else queues any and each call waits. */
 void cores_invalidate(struct cores *k, uint16_t rid)
 {
     struct host *const h = world_host(k->c->w, k->host);
-    const uint64_t domain = host_domain(h, rid);
 
-    if (domain == 0) {
+    if (host_domain(h, rid) == 0) {
         return;
     }
     k->status++;
-    const uint64_t d[3][2] = {
-        {VTD_INV_CONTEXT | VTD_SELECTIVE << 4 | domain << 16 | (uint64_t)rid << 32, 0},
-        {VTD_INV_IOTLB | VTD_DOMAIN << 4 | domain << 16, 0},
-        {VTD_INV_WAIT | VTD_WAIT_SW | (uint64_t)k->status << 32, k->status_phys}};
-    for (unsigned i = 0; i < 3; i++) {
-        if (!host_invalidate(h, d[i])) {
-            abort();
-        }
+    if (!host_invalidate_rid(h, rid, k->status_phys, k->status)) {
+        abort();
     }
     cosim_settle(k->c, invalidated, k);
 }

@@ -27,12 +27,13 @@ bool cosim_path(const struct cosim *c, const char *name, char to[HOSTS_PATH_MAX]
                 struct hca_error *err)
 {
     const bool whole = strchr(name, '/') != NULL;
-    const int n = snprintf(to, HOSTS_PATH_MAX, "%s%s%s", whole ? "" : c->o.folder,
-                           whole ? "" : "/", name);
+    const int n =
+        snprintf(to, HOSTS_PATH_MAX, "%s%s%s", whole ? "" : c->o.folder, whole ? "" : "/", name);
 
     if (n >= HOSTS_PATH_MAX) {
-        hca_error_set(err, "%s/%s: the path of a socket has at most %d bytes; choose a shorter "
-                           "folder:",
+        hca_error_set(err,
+                      "%s/%s: the path of a socket has at most %d bytes; choose a shorter "
+                      "folder:",
                       c->o.folder, name, HOSTS_PATH_MAX - 1);
     }
     return n < HOSTS_PATH_MAX;
@@ -92,8 +93,9 @@ static bool open_functions(struct cosim *c, struct hca_error *err)
 static bool suits(const struct hca_param *p, struct hca_error *err)
 {
     if (p->hca_uar_max != VFU_UAR_PAGES) {
-        hca_error_set(err, "hca.uar_max is %" PRIu64 ", BAR2 of the function has %d pages; leave "
-                           "it out",
+        hca_error_set(err,
+                      "hca.uar_max is %" PRIu64 ", BAR2 of the function has %d pages; leave "
+                      "it out",
                       p->hca_uar_max, VFU_UAR_PAGES);
         return false;
     }
@@ -142,7 +144,8 @@ struct cosim *cosim_open(const struct hosts *h, const struct cosim_options *o,
     c->function = calloc(h->vms, sizeof *c->function);
     c->w = world_open(&h->config.value, &why);
     c->ops = ops_open(&h->config.value);
-    if (c->done == NULL || c->ops == NULL || c->cores == NULL || c->function == NULL || c->w == NULL) {
+    if (c->done == NULL || c->ops == NULL || c->cores == NULL || c->function == NULL ||
+        c->w == NULL) {
         hca_error_set(err, "%s", why);
         return fail(c, status, EXIT_HOST);
     }

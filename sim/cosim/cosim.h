@@ -17,8 +17,8 @@
 struct cosim;
 
 struct cosim_options {
-    const char *folder; /* of sockets whose path has no slash                              */
-    FILE *log;          /* one line per event that a person should know of; NULL: none     */
+    const char *folder;  /* of sockets whose path has no slash                              */
+    FILE *log;           /* one line per event that a person should know of; NULL: none     */
     uint64_t factor_ppm; /* simulated time per wall time at most; 1000000: as fast         */
 };
 

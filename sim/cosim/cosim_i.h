@@ -8,7 +8,8 @@
 
 #include <sys/types.h>
 
-/* --- clock.c: decisions 16 --------------------------------------------------------------------- */
+/* --- clock.c: decisions 16 ---------------------------------------------------------------------
+ */
 
 /* The simulated clock may go up to limit_ps. */
 struct clock {
@@ -59,19 +60,21 @@ struct cores {
 };
 
 bool cores_open(struct cores *k, struct cosim *c, unsigned host);
-/* Queues an access; room is certain, since a function has few under way (functions * 16 < queue). */
+/* Queues an access; room is certain, since a function has few under way (functions * 16 < queue).
+ */
 void cores_push(struct cores *k, const struct mmio_req *m, const struct todo *todo);
 /* Makes the IOMMU forget what it holds of a requester, and waits for it. */
 void cores_invalidate(struct cores *k, uint16_t rid);
 
-/* --- function.c, function_memory.c -------------------------------------------------------------- */
+/* --- function.c, function_memory.c --------------------------------------------------------------
+ */
 
 struct function_figures {
-    uint64_t reads, writes;     /* BAR accesses                                      */
-    uint64_t odd;               /* of a size or at an address that registers ignore  */
+    uint64_t reads, writes; /* BAR accesses                                      */
+    uint64_t odd;           /* of a size or at an address that registers ignore  */
     uint64_t interrupts, resets, connections;
     uint64_t maps, unmaps, foreign; /* foreign: maps of memory that is no guest RAM  */
-    uint64_t faults;            /* VT-d fault records of its requester               */
+    uint64_t faults;                /* VT-d fault records of its requester               */
 };
 
 struct function {
@@ -113,7 +116,7 @@ struct cosim {
     struct cores *cores;       /* [hosts] */
     struct function *function; /* [vms]   */
     struct ops *ops;
-    struct todo *done;         /* ring [done_max] */
+    struct todo *done; /* ring [done_max] */
     unsigned done_first, done_n, done_max;
     uint64_t slice_ns; /* wall clock at which the slice of the model ends */
     uint32_t windows;

@@ -5,7 +5,6 @@
  * as a hypervisor would, to the interrupt window with the number of the vector as data. */
 #include "sim/cosim/cosim_i.h"
 
-#include "model/spec.h"
 #include "model/spec/pvrdma.h"
 
 #include <stdlib.h>
@@ -136,8 +135,7 @@ static bool ends_late(const struct vfu_access *a)
 static void on_write(struct function *f, const struct vfu_access *a)
 {
     const struct todo none = {.f = f};
-    const struct todo told = {
-        .f = f, .kind = TODO_ANSWER, .len = 8};
+    const struct todo told = {.f = f, .kind = TODO_ANSWER, .len = 8};
 
     f->f.writes++;
     if ((a->len != 4 && a->len != 8) || a->offset % a->len != 0 ||

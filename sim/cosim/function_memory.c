@@ -3,8 +3,6 @@
 #include "sim/cosim/cosim_i.h"
 
 #include "model/defs.h"
-#include "model/vtd.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -22,7 +20,8 @@ static const struct hca_param *param_of(const struct function *f)
     return &f->c->h->config.value;
 }
 
-/* Is [iova, + 2 MiB) mapped by one large page? host.share_2m_percent of the blocks, spread evenly. */
+/* Is [iova, + 2 MiB) mapped by one large page? host.share_2m_percent of the blocks, spread evenly.
+ */
 static bool large(const struct function *f, uint64_t iova, uint64_t phys, uint64_t len)
 {
     const uint64_t percent = param_of(f)->host_share_2m_percent, i = iova / BLOCK_BYTES;
@@ -88,8 +87,9 @@ int function_map(void *arg, uint64_t iova, uint64_t len, unsigned rights, int fd
     if (s.st_dev != f->dev || s.st_ino != f->ino || offset > f->ram_bytes ||
         len > f->ram_bytes - offset) {
         f->f.foreign++;
-        cosim_log(f->c, "%s: %" PRIu64 " bytes at 0x%" PRIx64 " are not of the guest's RAM: DMA "
-                        "there will fault",
+        cosim_log(f->c,
+                  "%s: %" PRIu64 " bytes at 0x%" PRIx64 " are not of the guest's RAM: DMA "
+                  "there will fault",
                   f->vm->name, len, iova);
         return 0;
     }

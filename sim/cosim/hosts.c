@@ -31,9 +31,8 @@ bool hosts_name(struct hosts_parse *x, const char *key, size_t line, const char 
 
     if (n == 0 || n >= HOSTS_NAME_MAX || strspn(key, HOSTS_NAME_BYTES) != n) {
         char shown[READER_QUOTE_ROOM];
-        return reader_fail(&x->r, line,
-                           "%s '%s': 1 to %d letters, digits, - or _ are a name here", what,
-                           hca_quote(key, shown, sizeof shown), HOSTS_NAME_MAX - 1);
+        return reader_fail(&x->r, line, "%s '%s': 1 to %d letters, digits, - or _ are a name here",
+                           what, hca_quote(key, shown, sizeof shown), HOSTS_NAME_MAX - 1);
     }
     return true;
 }

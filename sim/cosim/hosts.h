@@ -1,8 +1,9 @@
-/* hosts.h: the file that `hcasim cosim` reads: hosts, their VMs, and what joins them to the outside.
+/* hosts.h: the file that `hcasim cosim` reads: hosts, their VMs, and what joins them to the
+ * outside.
  *
  *   about: two hosts with a VM each       # optional
- *   config: mlx4_qdr                      # optional: a preset, or a file if the name has a / or .yaml
- *   set:                                  # optional: parameters, as in a configuration file
+ *   config: mlx4_qdr                      # optional: a preset, or a file if the name has a / or
+ * .yaml set:                                  # optional: parameters, as in a configuration file
  *     port.rate_mbps: 40000
  *   folder: /tmp/hcasim-me                # of the sockets; default: the folder of --out
  *   memory: 512M                          # RAM of each VM, as QEMU's -m; K, M or G
@@ -62,8 +63,8 @@ struct hosts {
     struct hosts_uplink uplink[HOSTS_UPLINKS_MAX];
 };
 
-/* Reads the file. False: err holds one line that begins with the place; *host_failed tells a failure
- * of the machine (status 4) from one of the input (status 2). */
+/* Reads the file. False: err holds one line that begins with the place; *host_failed tells a
+ * failure of the machine (status 4) from one of the input (status 2). */
 bool hosts_load(struct hosts *h, const char *path, struct hca_error *err, bool *host_failed);
 bool hosts_load_text(struct hosts *h, const char *name, const char *text, size_t size,
                      struct hca_error *err, bool *host_failed);

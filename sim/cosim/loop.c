@@ -1,15 +1,14 @@
 /* loop.c: serves the sockets and runs the world, in turn. */
 #include "sim/cosim/cosim_i.h"
 
-#include "model/vtd.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 
 enum {
     SLICE_NS = 200000,     /* ASSUMED: the longest that a guest's access waits for the model */
     WINDOWS_PER_LOOK = 32, /* a look at the wall clock costs about as much as a window       */
-    SLEEP_MAX_NS = 500000000
+    SLEEP_MAX_NS = 500000000,
+    FAULTS_LOGGED = 10
 };
 
 void cosim_todo(struct cosim *c, const struct todo *t)
@@ -63,23 +62,26 @@ void cosim_settle(struct cosim *c, bool (*done)(const void *arg), const void *ar
     }
 }
 
-/* A hypervisor reads the fault records; a guest that makes many is counted, not logged in full. */
+/* A guest that makes many is counted, not logged in full. */
+static void add_fault(struct cosim *c, unsigned host, const struct host_fault_info *x)
+{
+    for (unsigned n = 0; n < c->h->vms; n++) {
+        struct function *const f = &c->function[n];
+        if (f->vm->host == host && f->rid == x->rid && ++f->f.faults <= FAULTS_LOGGED) {
+            cosim_log(c, "%s: VT-d fault, reason %u, %s of 0x%" PRIx64 "%s", f->vm->name, x->reason,
+                      x->read ? "read" : "write", x->addr,
+                      f->f.faults == FAULTS_LOGGED ? "; further ones are counted only" : "");
+        }
+    }
+}
+
 static void drain_faults(struct cosim *c)
 {
-    uint64_t rec[2];
+    struct host_fault_info x;
 
     for (unsigned i = 0; i < c->h->hosts; i++) {
-        while (host_fault(world_host(c->w, i), rec)) {
-            const uint16_t rid = (uint16_t)rec[1];
-            for (unsigned n = 0; n < c->h->vms; n++) {
-                struct function *const f = &c->function[n];
-                if (f->vm->host == i && f->rid == rid && ++f->f.faults <= 10) {
-                    cosim_log(c, "%s: VT-d fault, reason %u, %s of 0x%" PRIx64 "%s", f->vm->name,
-                              (unsigned)(rec[1] >> 32 & 0xff),
-                              (rec[1] & VTD_FAULT_IS_READ) != 0 ? "read" : "write", rec[0],
-                              f->f.faults == 10 ? "; further ones are counted only" : "");
-                }
-            }
+        while (host_fault_next(world_host(c->w, i), &x)) {
+            add_fault(c, i, &x);
         }
     }
     if (bus_error_count() != c->sigbus_seen) {

@@ -83,7 +83,8 @@ void ops_close(struct ops *o)
     if (o == NULL) {
         return;
     }
-    for (size_t i = 0; o->row != NULL && i < (size_t)o->hosts * o->hcas * o->fns * OPS_OPCODES; i++) {
+    for (size_t i = 0; o->row != NULL && i < (size_t)o->hosts * o->hcas * o->fns * OPS_OPCODES;
+         i++) {
         hist_free(&o->row[i].latency_ps);
     }
     stamps_close(o->stamps);
@@ -179,8 +180,8 @@ uint64_t ops_lost(const struct ops *o)
 const char *ops_opcode_name(unsigned opcode)
 {
     static const char *const names[OPS_OPCODES] = {
-        "WRITE", "WRITE_IMM", "SEND",     "SEND_IMM", "READ",      "CAS",     "FAA", NULL,
-        "SEND_INV", NULL,     "LOCAL_INV", "FAST_REG"};
+        "WRITE", "WRITE_IMM", "SEND",     "SEND_IMM", "READ",      "CAS",
+        "FAA",   NULL,        "SEND_INV", NULL,       "LOCAL_INV", "FAST_REG"};
 
     return opcode < OPS_OPCODES && names[opcode] != NULL ? names[opcode] : "other";
 }

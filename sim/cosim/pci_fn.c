@@ -20,21 +20,31 @@ enum {
 static const struct {
     uint8_t at, value, write;
 } map[] = {
-    {0x00, 0xad, 0},    {0x01, 0x15, 0},           /* vendor                              */
-    {0x02, 0x20, 0},    {0x03, 0x08, 0},           /* device                              */
-    {0x04, 0x00, 0x46}, {0x05, 0x00, 0x05},        /* command: memory, master, parity; SERR#,
-                                                      INTx disable                        */
-    {0x06, 0x10, 0},                               /* status: capabilities                */
-    {0x0a, 0x80, 0},    {0x0b, 0x02, 0},           /* class: network, other               */
-    {0x0c, 0x00, 0xff},                            /* cache line size                     */
-    {0x2c, 0xad, 0},    {0x2d, 0x15, 0},           /* subsystem                           */
-    {0x2e, 0x20, 0},    {0x2f, 0x08, 0},
-    {0x34, CAP_MSIX, 0}, {0x3c, 0x00, 0xff},       /* capabilities; interrupt line        */
-    {CAP_MSIX, 0x11, 0}, {CAP_MSIX + 1, CAP_PM, 0},
-    {CAP_MSIX + 2, 0x02, 0}, {CAP_MSIX + 3, 0x00, 0xc0}, /* 3 vectors; enable, mask       */
-    {CAP_MSIX + 9, 0x20, 0},                       /* table at 0, pending bits at 0x2000, BAR0 */
-    {CAP_PM, 0x01, 0},  {CAP_PM + 2, 0x03, 0},     /* version 1.2, D0 and D3hot only      */
-    {PM_CONTROL, 0x00, PM_STATE},                  /* No_Soft_Reset 0: D3hot to D0 resets */
+    {0x00, 0xad, 0},
+    {0x01, 0x15, 0}, /* vendor                              */
+    {0x02, 0x20, 0},
+    {0x03, 0x08, 0}, /* device                              */
+    {0x04, 0x00, 0x46},
+    {0x05, 0x00, 0x05}, /* command: memory, master, parity; SERR#,
+                           INTx disable                        */
+    {0x06, 0x10, 0},    /* status: capabilities                */
+    {0x0a, 0x80, 0},
+    {0x0b, 0x02, 0},    /* class: network, other               */
+    {0x0c, 0x00, 0xff}, /* cache line size                     */
+    {0x2c, 0xad, 0},
+    {0x2d, 0x15, 0}, /* subsystem                           */
+    {0x2e, 0x20, 0},
+    {0x2f, 0x08, 0},
+    {0x34, CAP_MSIX, 0},
+    {0x3c, 0x00, 0xff}, /* capabilities; interrupt line        */
+    {CAP_MSIX, 0x11, 0},
+    {CAP_MSIX + 1, CAP_PM, 0},
+    {CAP_MSIX + 2, 0x02, 0},
+    {CAP_MSIX + 3, 0x00, 0xc0}, /* 3 vectors; enable, mask       */
+    {CAP_MSIX + 9, 0x20, 0},    /* table at 0, pending bits at 0x2000, BAR0 */
+    {CAP_PM, 0x01, 0},
+    {CAP_PM + 2, 0x03, 0},        /* version 1.2, D0 and D3hot only      */
+    {PM_CONTROL, 0x00, PM_STATE}, /* No_Soft_Reset 0: D3hot to D0 resets */
 };
 
 void pci_fn_reset(struct pci_fn *f)

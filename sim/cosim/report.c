@@ -7,7 +7,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#define HEADING                                                                                 \
+#define HEADING                                                                                    \
     "mode direct: each function reads its guest's rings itself (no hypervisor in the data path)\n" \
     "time: simulated, of the device alone, UNSYNCHRONISED with the guests. A guest's own clock\n"  \
     "is the wall clock of this machine: latencies and bandwidths that programs in a guest print\n" \
@@ -110,8 +110,8 @@ static void text_vtd(struct cosim *c, FILE *out)
         fprintf(out, "\nVT-d is not translating (iommu.mode)\n");
         return;
     }
-    fprintf(out, "\nVT-d\n  %-12s %12s %12s %12s %12s\n", "VM", "IOTLB hits", "misses", "table reads",
-            "faults");
+    fprintf(out, "\nVT-d\n  %-12s %12s %12s %12s %12s\n", "VM", "IOTLB hits", "misses",
+            "table reads", "faults");
     for (unsigned i = 0; i < c->h->vms; i++) {
         const struct function *const x = &c->function[i];
         if (host_iommu_fn_figures(world_host(c->w, x->vm->host), x->rid, &f)) {
@@ -195,9 +195,9 @@ static json_t *json_vm(struct cosim *c, unsigned i)
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "name", f->vm->name,
                      "host", c->h->host[f->vm->host], "reads", (json_int_t)f->f.reads, "writes",
                      (json_int_t)f->f.writes, "interrupts", (json_int_t)f->f.interrupts,
-                     "connections", (json_int_t)f->f.connections, "resets",
-                     (json_int_t)f->f.resets, "odd_accesses", (json_int_t)f->f.odd, "faults",
-                     (json_int_t)f->f.faults, "operations", ops);
+                     "connections", (json_int_t)f->f.connections, "resets", (json_int_t)f->f.resets,
+                     "odd_accesses", (json_int_t)f->f.odd, "faults", (json_int_t)f->f.faults,
+                     "operations", ops);
 }
 
 bool cosim_json(struct cosim *c, FILE *out)

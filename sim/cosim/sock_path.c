@@ -74,8 +74,8 @@ int sock_listen(const char *path, struct hca_error *err)
     }
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const mode_t old = umask(0177);
-    const bool good = fd >= 0 && bind(fd, (const struct sockaddr *)&a, sizeof a) == 0 &&
-                      listen(fd, 4) == 0;
+    const bool good =
+        fd >= 0 && bind(fd, (const struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 4) == 0;
     umask(old);
     if (!good) {
         hca_error_set(err, "%s: %s%s", path, strerror(errno),

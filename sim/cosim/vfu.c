@@ -130,13 +130,11 @@ static bool read_some(struct vfu *v)
 {
     char control[CMSG_SPACE((VFU_FDS_MAX + 1) * sizeof(int))];
     const bool head = v->got < VFU_HEAD_BYTES;
-    struct iovec io = {.iov_base = head ? (uint8_t *)&v->head + v->got
-                                        : v->body + v->got - VFU_HEAD_BYTES,
+    struct iovec io = {.iov_base =
+                           head ? (uint8_t *)&v->head + v->got : v->body + v->got - VFU_HEAD_BYTES,
                        .iov_len = (head ? VFU_HEAD_BYTES : v->head.size) - v->got};
-    struct msghdr m = {.msg_iov = &io,
-                       .msg_iovlen = 1,
-                       .msg_control = control,
-                       .msg_controllen = sizeof control};
+    struct msghdr m = {
+        .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
 
     if (io.iov_len == 0) {
         return true; /* a message without body */
@@ -219,7 +217,8 @@ static void on_accept(void *self, uint32_t events)
         return;
     }
     if (v->fd >= 0 || !poll_add(v->c.poll, fd, EPOLLIN, &v->tag)) {
-        (void)snprintf(text, sizeof text, "%s: a client was turned away: one is connected", v->path);
+        (void)snprintf(text, sizeof text, "%s: a client was turned away: one is connected",
+                       v->path);
         v->c.ops->log(v->c.arg, text);
         close(fd);
         return;

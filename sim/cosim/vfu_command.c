@@ -22,7 +22,7 @@ enum {
 
 static uint64_t region_bytes(uint32_t region)
 {
-    return region < PCI_FN_BARS       ? pci_fn_bar_bytes[region]
+    return region < PCI_FN_BARS      ? pci_fn_bar_bytes[region]
            : region == REGION_CONFIG ? PCI_FN_BYTES
                                      : 0;
 }
@@ -31,8 +31,9 @@ static uint64_t region_bytes(uint32_t region)
 
 static int map_wrong(const struct vfu *v, const struct vfu_dma *d)
 {
-    if (d->argsz < sizeof *d || d->size == 0 || ((d->iova | d->size | d->offset) & (PAGE - 1)) != 0 ||
-        d->iova + d->size < d->iova || d->offset + d->size < d->offset) {
+    if (d->argsz < sizeof *d || d->size == 0 ||
+        ((d->iova | d->size | d->offset) & (PAGE - 1)) != 0 || d->iova + d->size < d->iova ||
+        d->offset + d->size < d->offset) {
         return EINVAL;
     }
     for (unsigned i = 0; i < v->maps; i++) {
@@ -99,8 +100,8 @@ static void dma_unmap(struct vfu *v)
 
 static void version(struct vfu *v)
 {
-    static const char text[] =
-        "\0\0\0\0{\"capabilities\":{\"max_msg_fds\":8,\"max_data_xfer_size\":4096,\"pgsizes\":4096}}";
+    static const char text[] = "\0\0\0\0{\"capabilities\":{\"max_msg_fds\":8,\"max_data_xfer_"
+                               "size\":4096,\"pgsizes\":4096}}";
 
     v->versioned = true;
     if (v->head.size < VFU_HEAD_BYTES + sizeof text) { /* a longer reply would not be taken */
@@ -123,10 +124,8 @@ static void region_info(struct vfu *v)
 
     memcpy(&r, v->body, sizeof r);
     const uint64_t size = region_bytes(r.index);
-    const struct vfu_region_info out = {.argsz = sizeof out,
-                                        .flags = size != 0 ? REGION_RW : 0,
-                                        .index = r.index,
-                                        .size = size};
+    const struct vfu_region_info out = {
+        .argsz = sizeof out, .flags = size != 0 ? REGION_RW : 0, .index = r.index, .size = size};
     vfu_reply(v, &out, sizeof out, r.index < REGIONS ? 0 : EINVAL);
 }
 

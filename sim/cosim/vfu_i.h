@@ -19,8 +19,8 @@ struct vfu {
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
     int listener, fd;
     struct poll_tag listen_tag, tag;
-    bool versioned;  /* the client has said which version it speaks   */
-    bool writing;    /* waits for room in the socket                  */
+    bool versioned; /* the client has said which version it speaks   */
+    bool writing;   /* waits for room in the socket                  */
     enum vfu_wait wait;
     struct vfu_head head;
     uint32_t got; /* bytes of the message so far, head included */

@@ -52,15 +52,15 @@ static const char *multi_wrong(const struct vfu_head *h, const uint8_t *body)
 /* major 0, minor any, and a text with its final zero. */
 static const char *version_wrong(const struct vfu_head *h, const uint8_t *body)
 {
-    return body[0] != 0 || body[1] != 0          ? "VERSION with a major number other than 0"
+    return body[0] != 0 || body[1] != 0              ? "VERSION with a major number other than 0"
            : body[h->size - VFU_HEAD_BYTES - 1] != 0 ? "VERSION whose text has no final zero"
                                                      : NULL;
 }
 
 const char *vfu_body_wrong(const struct vfu_head *h, const uint8_t *body, unsigned fds)
 {
-    const bool known = h->command < COMMANDS && (rules[h->command].min_bytes != 0 ||
-                                                 h->command == VFU_RESET);
+    const bool known =
+        h->command < COMMANDS && (rules[h->command].min_bytes != 0 || h->command == VFU_RESET);
 
     if (!known) {
         return fds != 0 ? "file descriptors with a command that takes none" : NULL;

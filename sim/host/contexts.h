@@ -1,5 +1,5 @@
-/* contexts.h: the hypervisor's part of an adapter: host memory for its contexts (decisions 8), mapped
- * into the domain of the adapter's own requester. */
+/* contexts.h: the hypervisor's part of an adapter: host memory for its contexts (decisions 8),
+ * mapped into the domain of the adapter's own requester. */
 #pragma once
 #include "model/host.h"
 

@@ -64,7 +64,7 @@ enum world_end { WORLD_IDLE, WORLD_LIMIT, WORLD_STOPPED };
 enum world_end world_run(struct world *w, uint64_t until_ps, bool (*stop)(void *arg), void *arg);
 
 uint64_t world_next(const struct world *w); /* ps of the earliest thing to do, or UINT64_MAX */
-uint64_t world_now(const struct world *w); /* ps: everything before it has happened */
+uint64_t world_now(const struct world *w);  /* ps: everything before it has happened */
 uint64_t world_hash(const struct world *w);
 size_t world_memory(const struct world *w); /* simulator memory, bytes */
 struct world_figures world_figures(const struct world *w);
