@@ -44,13 +44,11 @@ static void die(const char *what)
 
 static struct ibv_qp *new_qp(void)
 {
-    struct ibv_qp_init_attr a = {.send_cq = cq,
-                                 .recv_cq = cq,
-                                 .qp_type = IBV_QPT_RC,
-                                 .cap = {.max_send_wr = DEPTH,
-                                         .max_recv_wr = DEPTH,
-                                         .max_send_sge = 2,
-                                         .max_recv_sge = 2}};
+    struct ibv_qp_init_attr a = {
+        .send_cq = cq,
+        .recv_cq = cq,
+        .qp_type = IBV_QPT_RC,
+        .cap = {.max_send_wr = DEPTH, .max_recv_wr = DEPTH, .max_send_sge = 2, .max_recv_sge = 2}};
     struct ibv_qp *const q = ibv_create_qp(pd, &a);
 
     if (q == NULL) {
@@ -107,17 +105,16 @@ static void connect_qp(void)
                       IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS)) {
         die("INIT");
     }
-    a = (struct ibv_qp_attr){.qp_state = IBV_QPS_RTR,
-                             .path_mtu = IBV_MTU_1024,
-                             .dest_qp_num = you.qpn,
-                             .rq_psn = you.psn,
-                             .max_dest_rd_atomic = 4,
-                             .min_rnr_timer = 12,
-                             .ah_attr = {.is_global = 1,
-                                         .port_num = 1,
-                                         .grh = {.dgid = you.gid,
-                                                 .sgid_index = (uint8_t)gid_index,
-                                                 .hop_limit = 64}}};
+    a = (struct ibv_qp_attr){
+        .qp_state = IBV_QPS_RTR,
+        .path_mtu = IBV_MTU_1024,
+        .dest_qp_num = you.qpn,
+        .rq_psn = you.psn,
+        .max_dest_rd_atomic = 4,
+        .min_rnr_timer = 12,
+        .ah_attr = {.is_global = 1,
+                    .port_num = 1,
+                    .grh = {.dgid = you.gid, .sgid_index = (uint8_t)gid_index, .hop_limit = 64}}};
     if (ibv_modify_qp(qp, &a,
                       IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
                           IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER)) {

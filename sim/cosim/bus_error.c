@@ -8,6 +8,7 @@ enum { PAGE = 4096, REGIONS_MAX = 256 };
 
 static struct {
     uintptr_t from, to;
+    char *at; /* from */
 } region[REGIONS_MAX];
 static volatile sig_atomic_t regions;
 static volatile sig_atomic_t count;
@@ -21,7 +22,7 @@ static void on_bus_error(int sig, siginfo_t *info, void *context)
     (void)context;
     for (int i = 0; i < regions; i++) {
         if (page >= region[i].from && page < region[i].to &&
-            mmap((void *)page, PAGE, PROT_READ | PROT_WRITE,
+            mmap(region[i].at + (page - region[i].from), PAGE, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED) {
             count = count + 1;
             return;
@@ -41,9 +42,10 @@ bool bus_error_catch(void)
     return sigaction(SIGBUS, &a, NULL) == 0;
 }
 
-void bus_error_region(const void *from, uint64_t bytes)
+void bus_error_region(void *from, uint64_t bytes)
 {
     if (regions < REGIONS_MAX) {
+        region[regions].at = from;
         region[regions].from = (uintptr_t)from;
         region[regions].to = (uintptr_t)from + bytes;
         regions = regions + 1;

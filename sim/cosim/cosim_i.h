@@ -137,5 +137,5 @@ void cosim_settle(struct cosim *c, bool (*done)(const void *arg), const void *ar
 /* bus_error.c: a guest's memory file that shrinks must not end the simulator. Pages that are gone
  * read as zeros from then on; how often that was done. */
 bool bus_error_catch(void);
-void bus_error_region(const void *from, uint64_t bytes);
+void bus_error_region(void *from, uint64_t bytes);
 uint64_t bus_error_count(void);

@@ -128,8 +128,8 @@ void function_done(struct function *f, const struct todo *t)
  * it, as soon as the write has ended (PVRDMA ABI: DSRHIGH, CTL). */
 static bool ends_late(const struct vfu_access *a)
 {
-    return a->bar == 1 && a->len == 4 &&
-           (a->offset == PV_REG_DSRHIGH * 4 || a->offset == PV_REG_CTL * 4);
+    return a->bar == 1 && a->len == 4 && a->offset % 4 == 0 &&
+           (a->offset / 4 == PV_REG_DSRHIGH || a->offset / 4 == PV_REG_CTL);
 }
 
 static void on_write(struct function *f, const struct vfu_access *a)

@@ -35,24 +35,36 @@ static bool which(struct hosts_parse *x, const char *const names[], const char *
 
 /* --- VMs -------------------------------------------------------------------------------------- */
 
+/* Six bytes as hexadecimal digits with colons between them. */
+static bool parse_mac(const char *text, uint8_t mac[6])
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+
+    for (unsigned i = 0; i < 17; i++) {
+        const char *const d = text[i] == '\0' ? NULL : strchr(digits, text[i]);
+        if (i % 3 == 2 ? text[i] != ':' : d == NULL) {
+            return false;
+        }
+        if (i % 3 != 2) {
+            mac[i / 3] = (uint8_t)(mac[i / 3] << 4 | (d - digits) % 16);
+        }
+    }
+    return text[17] == '\0';
+}
+
 static bool read_mac(struct hosts_parse *x, struct hosts_vm *v, size_t line)
 {
-    unsigned b[6];
-    char text[32], rest;
+    static const uint8_t none[6] = {0};
+    char text[32];
 
     if (!hosts_text(x, "mac", line, text, sizeof text)) {
         return false;
     }
-    if (strlen(text) != 17 || sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2], &b[3],
-                                     &b[4], &b[5], &rest) != 6) {
+    if (!parse_mac(text, v->mac)) {
         return reader_fail(&x->r, line, "mac '%s': six bytes are expected, as in 52:54:00:00:00:0a",
                            text);
     }
-    for (unsigned i = 0; i < 6; i++) {
-        v->mac[i] = (uint8_t)b[i];
-    }
-    static const uint8_t none[6] = {0};
-    return ((b[0] & 1) == 0 && memcmp(v->mac, none, 6) != 0) ||
+    return ((v->mac[0] & 1) == 0 && memcmp(v->mac, none, 6) != 0) ||
            reader_fail(&x->r, line, "mac %s: a unicast address other than 0 is needed", text);
 }
 
